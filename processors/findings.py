@@ -1,0 +1,121 @@
+"""Findings and measurements as folds draft them, and the vocabulary that names each code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Phase(StrEnum):
+    """What an event says about an interval; Frigate's words."""
+
+    NEW = "new"
+    """It is certain that there is a finding; it may still grow."""
+    UPDATE = "update"
+    """It has grown."""
+    END = "end"
+    """Its end is known; it will not change any more."""
+    WITHDRAWN = "withdrawn"
+    """What came later shows that it is something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingDraft:
+    """A finding before it has an id: start and end are raw pts (video) or sample positions (sound), half-open.
+
+    Its identity is (code, start): later drafts of the same pair replace earlier ones.
+    """
+
+    code: str
+    start: int
+    end: int
+    value: float | None
+    unit: str | None
+    text: str
+    channels: tuple[int, ...] = ()
+    area: tuple[int, int, int, int] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; the inverse is :meth:`from_json`."""
+        return {
+            "code": self.code,
+            "start": self.start,
+            "end": self.end,
+            "value": self.value,
+            "unit": self.unit,
+            "text": self.text,
+            "channels": list(self.channels),
+            "area": list(self.area) if self.area else None,
+        }
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> FindingDraft:
+        """The inverse of :meth:`to_json`."""
+        area = body["area"]
+        return cls(**{**body, "channels": tuple(body["channels"]), "area": tuple(area) if area else None})
+
+
+@dataclass(frozen=True, slots=True)
+class FoldEvent:
+    """Something that a fold says while the asset is still in progress."""
+
+    phase: Phase
+    finding: FindingDraft
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurementDraft:
+    """A figure of one stream; ``value`` None needs a ``reason``."""
+
+    id: str
+    value: float | None
+    unit: str
+    method: str
+    reliable: bool = True
+    reason: str | None = None
+    channel: int | None = None
+    presentation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShotDraft:
+    """A shot: frame numbers in the stream and raw pts, half-open."""
+
+    start: int
+    end: int
+    start_frame: int
+    end_frame: int
+    transition_in: str | None
+    transition_out: str | None
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """How a finding code is called outside: the MovieLabs QC vocabulary's category and term, and the EBU QC item."""
+
+    category: str
+    term: str
+    ebu_qc: str | None = None
+
+
+VOCABULARY: dict[str, Term] = {
+    "video.black": Term("Picture", "Black Frames", "0016B"),
+    "video.flash_frame": Term("Picture", "Flash Frame", "0016B"),
+    "video.freeze": Term("Picture", "Freeze Frame", "0017B"),
+    "video.letterbox": Term("Picture", "Active Picture Area", None),
+    "video.out_of_range": Term("Picture", "Illegal Video Levels", "0051B"),
+    "video.decode_error": Term("File", "Decode Error", None),
+    "video.timestamp_gap": Term("File", "Timestamp Gap", None),
+    "audio.decode_error": Term("File", "Decode Error", None),
+    "audio.timestamp_gap": Term("File", "Timestamp Gap", None),
+    "audio.silence": Term("Audio", "Silence", "0078B"),
+    "audio.mute": Term("Audio", "Mute", "0078B"),
+    "audio.clipping": Term("Audio", "Clipping", None),
+    "audio.phase_inverted": Term("Audio", "Phase", None),
+    "audio.dual_mono": Term("Audio", "Dual Mono", None),
+    "audio.silent_channel": Term("Audio", "Silent Channel", "0078B"),
+    "av.duration_mismatch": Term("File", "Audio Video Duration", None),
+    "container.mismatch": Term("File", "Metadata Mismatch", None),
+}

@@ -1,0 +1,329 @@
+"""The events that subscribers read: content metadata and reactions. CloudEvents 1.0 in Kafka binary mode, JSON data."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from schemas.clock import Clock
+from schemas.plan import AssetRef, Correlation, Wire
+
+SCHEMA_VERSION = "1.0.0"
+METADATA_TYPE = "media.content-metadata.v1"
+REACTION_TYPE = "media.reaction.v1"
+
+Outcome = Literal["pass", "fail", "review", "not_evaluated"]
+Severity = Literal["info", "minor", "major", "blocker"]
+Status = Literal["complete", "incomplete", "unprocessable"]
+
+
+class Run(Wire):
+    """One analysis of one asset."""
+
+    id: str
+    status: Status
+    reason: str | None = None
+    plan_version: str
+    caused_by: str
+    code: str
+
+
+class Coverage(Wire):
+    """How much of one stream was looked at: frames of video, samples of sound.
+
+    ``expected = decoded + missing`` and ``decoded = analysed + concealed + failed``.
+    """
+
+    expected: int
+    decoded: int
+    analysed: int
+    concealed: int = 0
+    failed: int = 0
+    missing: int = 0
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Coverage:
+        if self.expected != self.decoded + self.missing:
+            raise ValueError(f"expected {self.expected} is not decoded {self.decoded} + missing {self.missing}")
+        if self.decoded != self.analysed + self.concealed + self.failed:
+            raise ValueError("decoded is not analysed + concealed + failed")
+        return self
+
+
+class ChunkCoverage(Wire):
+    """Cells by outcome."""
+
+    expected: int
+    ok: int
+    failed: int
+    skipped: int
+
+
+class Gap(Wire):
+    """A part of a stream that was not analysed, and why."""
+
+    stream: str
+    clock: str
+    start: int | None
+    end: int | None
+    task: str | None = None
+    reason: str
+
+
+class AssetCoverage(Wire):
+    """How much of the asset was looked at."""
+
+    video_frames: Coverage | None
+    streams: dict[str, Coverage]
+    chunks: ChunkCoverage
+    gaps: tuple[Gap, ...] = ()
+
+
+class ActiveArea(Wire):
+    """The part of the picture inside the letterbox, in pixels of the coded picture."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+class Compared(Wire):
+    """A property as the container gives it and as the bitstream does; ``agree`` is null where one is silent."""
+
+    container: Any = None
+    bitstream: Any = None
+    agree: bool | None = None
+
+
+class TechnicalStream(Wire):
+    """What is known of a stream beside its content."""
+
+    id: str
+    index: int
+    kind: str
+    codec: str | None = None
+    decision: str
+    reason: str | None = None
+    duration: float | None = None
+    bit_rate: int | None = None
+    language: str | None = None
+    width: int | None = None
+    height: int | None = None
+    pixel_format: str | None = None
+    bit_depth: int | None = None
+    sample_aspect_ratio: tuple[int, int] | None = None
+    rotation: int | None = None
+    colour_range: str | None = None
+    active_area: ActiveArea | None = None
+    primaries: Compared | None = None
+    transfer: Compared | None = None
+    matrix: Compared | None = None
+    rate: int | None = None
+    channels: int | None = None
+    layout: str | None = None
+
+
+class Technical(Wire):
+    """The container and its streams."""
+
+    container: str | None
+    duration: float | None
+    bit_rate: int | None = None
+    streams: tuple[TechnicalStream, ...] = ()
+
+
+class Measurement(Wire):
+    """One figure of one stream. ``value`` is null, with a ``reason``, where it could not be measured."""
+
+    id: str
+    stream: str
+    presentation: str | None = None
+    channel: int | None = None
+    value: float | None
+    unit: str
+    reliable: bool = True
+    reason: str | None = None
+    method: str
+    by: str
+
+    @model_validator(mode="after")
+    def _null_has_reason(self) -> Measurement:
+        if self.value is None and not self.reason:
+            raise ValueError(f"measurement {self.id} is null without a reason")
+        return self
+
+
+class Span(Wire):
+    """A half-open stretch of a stream's time, with what people read beside the ticks."""
+
+    clock: str
+    start: int
+    end: int
+    start_frame: int | None = None
+    end_frame: int | None = None
+    start_seconds: float
+    end_seconds: float
+    start_tc: str | None = None
+    end_tc: str | None = None
+
+
+class Shot(Span):
+    """One shot. ``transition_in`` and ``transition_out`` are ``cut``, ``gradual`` or null at the asset's ends."""
+
+    transition_in: Literal["cut", "gradual"] | None
+    transition_out: Literal["cut", "gradual"] | None
+    confidence: float | None
+    by: str
+
+
+class Tracks(Wire):
+    """What happens when."""
+
+    shots: tuple[Shot, ...] = ()
+    speech: tuple[dict[str, Any], ...] = ()
+    text: tuple[dict[str, Any], ...] = ()
+    labels: tuple[dict[str, Any], ...] = ()
+    objects: tuple[dict[str, Any], ...] = ()
+
+
+class Finding(Span):
+    """A fact about a stretch of a stream. Whether it matters is a profile's matter."""
+
+    id: str
+    code: str
+    category: str
+    term: str
+    ebu_qc: str | None = None
+    stream: str
+    area: ActiveArea | None = None
+    channels: tuple[int, ...] = ()
+    value: float | None
+    unit: str | None
+    text: str
+    by: str
+
+
+class RuleResult(Wire):
+    """One rule of a profile, applied."""
+
+    rule: str
+    code: str
+    stream: str | None = None
+    op: str
+    limit: float | None
+    tolerance: float | None = None
+    measured: float | None
+    unit: str | None
+    outcome: Outcome
+    severity: Severity
+    overridable: bool
+    reason: str | None = None
+    findings: tuple[str, ...] = ()
+
+
+class Verdict(Wire):
+    """What one delivery profile says."""
+
+    profile: str
+    profile_sha256: str
+    outcome: Outcome
+    rules: tuple[RuleResult, ...]
+
+
+class Producer(Wire):
+    """Who measured: a task with its version, parameters, weights and the time it took."""
+
+    id: str
+    name: str
+    version: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    weights_sha256: str | None = None
+    runtime: str
+    seconds: float
+
+
+class SignalsRef(Wire):
+    """Where the per-frame signals are (Parquet); null without a sidecar."""
+
+    dataref: str | None
+
+
+class ContentMetadata(Wire):
+    """The one final event of an asset, type ``media.content-metadata.v1``, on media.metadata."""
+
+    schema_version: str = SCHEMA_VERSION
+    asset: AssetRef
+    correlation: Correlation
+    run: Run
+    coverage: AssetCoverage
+    clocks: dict[str, Clock]
+    technical: Technical
+    measurements: tuple[Measurement, ...] = ()
+    tracks: Tracks = Tracks()
+    findings: tuple[Finding, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    producers: tuple[Producer, ...] = ()
+    signals: SignalsRef = SignalsRef(dataref=None)
+
+    @model_validator(mode="after")
+    def _invariants(self) -> ContentMetadata:
+        if (self.run.status == "complete") != (not self.coverage.gaps and self.run.reason is None):
+            raise ValueError("complete means no gap and no reason; anything else needs one")
+        streams = self.coverage.streams
+        for m in self.measurements:
+            if m.value is not None and (m.stream not in streams or streams[m.stream].analysed == 0):
+                raise ValueError(f"measurement {m.id} of stream {m.stream}, which has nothing analysed")
+        makers = {p.id for p in self.producers}
+        for item in (*self.measurements, *self.findings, *self.tracks.shots):
+            if item.by not in makers:
+                raise ValueError(f"{item.by} is not among the producers")
+        known = {f.id for f in self.findings}
+        if len(known) != len(self.findings):
+            raise ValueError("two findings have one id")
+        for verdict in self.verdicts:
+            for rule in verdict.rules:
+                if not set(rule.findings) <= known:
+                    raise ValueError(f"rule {rule.rule} names a finding that is not there")
+                if rule.outcome == "pass" and self.run.status != "complete":
+                    raise ValueError(f"rule {rule.rule} passes on partial coverage")
+        return self
+
+
+class Watermark(Wire):
+    """How far a stream is analysed without a hole."""
+
+    clock: str
+    contiguous_to: int
+
+
+class RuleReaction(RuleResult):
+    """A rule on what is known so far."""
+
+    finality: Literal["irrevocable", "provisional"]
+    suggested_action: Literal["hold", "review", "none"]
+
+
+class Reaction(Wire):
+    """A finding as it comes, type ``media.reaction.v1``, on media.reactions."""
+
+    asset: AssetRef
+    correlation: Correlation
+    seq: int
+    run: str
+    phase: Literal["new", "update", "end", "merged", "withdrawn"]
+    watermark: Watermark
+    finding: Finding
+    merged_into: str | None = None
+    rules: tuple[RuleReaction, ...] = ()
+
+
+class Progress(Wire):
+    """How far an asset is, type ``media.reaction.v1``, on media.reactions, at most once a second."""
+
+    asset: AssetRef
+    correlation: Correlation
+    run: str
+    stage: Literal["planned", "decoding", "analysing", "complete"]
+    progress: float = Field(ge=0, le=1)

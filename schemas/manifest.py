@@ -1,0 +1,74 @@
+"""The manifest of one decode job: everything that it made, so that completeness can be proved. Travels on media.inferences."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.plan import Wire
+
+
+class ChunkRecord(Wire):
+    """One chunk (or, for the rendition ``native``, the cells of one stretch of frames) that the job made.
+
+    ``digests`` of a native record holds each decode task's cell digest, by task name; else the chunk's own is under "".
+    ``rows`` are ``(owned, after)``. Topic, partition and offset come from the delivery report.
+    """
+
+    rendition: str
+    n: int
+    first_row: int
+    rows: tuple[int, int]
+    fresh: bool
+    bytes: int
+    digests: dict[str, str]
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+
+
+class DecodeError(Wire):
+    """Something the decoder could not read, with the frames (or samples) near it, counted in the stream; half-open."""
+
+    first: int
+    end: int
+    pts: int | None = None
+    message: str
+
+
+class Manifest(Wire):
+    """What one job decoded and made.
+
+    For video ``decoded`` counts the frames that belong to the job, for sound its samples; ``concealed`` those of them
+    that the decoder marked corrupt. ``first_pts`` is the first frame's raw pts, ``end_pts`` the last one's pts + duration.
+    ``seconds`` is CPU time by stage.
+    """
+
+    run: str
+    asset: str
+    stream: str
+    segment: int
+    kind: Literal["video", "audio"]
+    decoded: int
+    concealed: int = 0
+    first_pts: int | None = None
+    last_pts: int | None = None
+    end_pts: int | None = None
+    chunks: tuple[ChunkRecord, ...]
+    errors: tuple[DecodeError, ...] = ()
+    seconds: dict[str, float] = {}
+
+    def to_bytes(self) -> bytes:
+        """JSON."""
+        return self.model_dump_json().encode()
+
+
+class JobFailed(Wire):
+    """A job that will not deliver: its attempts are used up, or the source is not what was planned."""
+
+    run: str
+    asset: str
+    stream: str
+    segment: int
+    reason: str
+    message: str
+    attempts: int

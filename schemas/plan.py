@@ -1,0 +1,190 @@
+"""The plan of one asset: what will be decoded, by which jobs, for which tasks. Travels on media.assets and media.segments."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.clock import Clock, Rational
+
+PLAN_VERSION = "1.0.0"
+
+
+class Wire(BaseModel):
+    """Base of everything on the wire: immutable, and no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Correlation(BaseModel):
+    """What the uploader says about the asset; echoed in every event. Unknown keys are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    delivery_id: str | None = None
+    title_id: str | None = None
+    isrc: str | None = None
+    isbn: str | None = None
+    role: str | None = None
+    language: str | None = None
+    territory: str | None = None
+    due_at: str | None = None
+
+
+class AssetRef(Wire):
+    """One version of one object."""
+
+    id: str
+    uri: str
+    version: str
+    sha256: str | None = None
+    bytes: int | None = None
+
+
+class VideoFormat(Wire):
+    """How a video stream's pictures are stored, as far as the container and the codec parameters say."""
+
+    width: int
+    height: int
+    pixel_format: str | None = None
+    bit_depth: int | None = None
+    sample_aspect_ratio: Rational | None = None
+    rotation: int = 0
+    colour_range: Literal["limited", "full"] | None = None
+    primaries: str | None = None
+    transfer: str | None = None
+    matrix: str | None = None
+
+
+class AudioFormat(Wire):
+    """How an audio stream's samples are stored. ``channel_names`` are FFmpeg's, in channel order (FL, FR, FC, LFE, …)."""
+
+    rate: int
+    channels: int
+    layout: str | None = None
+    channel_names: tuple[str, ...] = ()
+    sample_format: str | None = None
+
+
+class StreamPlan(Wire):
+    """One stream of the container and what is done with it."""
+
+    id: str
+    index: int
+    kind: Literal["video", "audio", "subtitle", "data", "other"]
+    codec: str | None = None
+    decision: Literal["analysed", "skipped"]
+    reason: str | None = None
+    clock: Clock
+    duration: float | None = None
+    bit_rate: int | None = None
+    language: str | None = None
+    video: VideoFormat | None = None
+    audio: AudioFormat | None = None
+    frames: int | None = None
+    tasks: tuple[str, ...] = ()
+
+
+class TaskRef(Wire):
+    """A task as the plan asks for it."""
+
+    name: str
+    version: str
+    where: Literal["decode", "agent"]
+    rendition: str
+    group: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class Seek(Wire):
+    """Where to start reading: the key frame's packet."""
+
+    pts: int
+    dts: int
+
+
+class Job(Wire):
+    """One decode job: a segment of a video stream, or a whole audio stream. Travels on media.segments.
+
+    Frames with ``start <= pts < end`` (raw ticks; ``None``: no bound) belong to the job. Packets are fed on until
+    ``packet.dts >= stop_dts`` and further while a halo needs frames. ``after`` names, per rendition, how many rows past
+    the end its chunks must carry; ``tasks`` are the decode tasks.
+    """
+
+    run: str
+    asset: AssetRef
+    stream: str
+    index: int
+    kind: Literal["video", "audio"]
+    segment: int
+    last: bool
+    seek: Seek | None = None
+    start: int | None = None
+    end: int | None = None
+    stop_dts: int | None = None
+    first_frame: int = 0
+    frames: int | None = None
+    clock: Clock
+    video: VideoFormat | None = None
+    audio: AudioFormat | None = None
+    renditions: tuple[str, ...] = ()
+    after: dict[str, int] = Field(default_factory=dict)
+    tasks: tuple[TaskRef, ...] = ()
+    priority: Literal["normal", "urgent"] = "normal"
+    attempt: int = 0
+
+    @property
+    def key(self) -> bytes:
+        """The Kafka key: ``asset_id/stream/segment``."""
+        return f"{self.asset.id}/{self.stream}/{self.segment}".encode()
+
+
+class Plan(Wire):
+    """Everything that will be done for one version of one object; a pure function of its index and the request."""
+
+    plan_version: str = PLAN_VERSION
+    run: str
+    asset: AssetRef
+    correlation: Correlation = Correlation()
+    caused_by: str
+    created: str
+    """RFC 3339 time of the upload event: every later event's ``ce_time``."""
+    code: str
+    priority: Literal["normal", "urgent"] = "normal"
+    profiles: tuple[str, ...] = ()
+    container: str
+    duration: float | None = None
+    bit_rate: int | None = None
+    streams: tuple[StreamPlan, ...]
+    tasks: tuple[TaskRef, ...]
+    jobs: tuple[Job, ...]
+
+    def task(self, name: str) -> TaskRef:
+        """The task of that name. Raises ``KeyError``."""
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        raise KeyError(name)
+
+    def stream(self, stream_id: str) -> StreamPlan:
+        """The stream of that id. Raises ``KeyError``."""
+        for stream in self.streams:
+            if stream.id == stream_id:
+                return stream
+        raise KeyError(stream_id)
+
+
+class NoPlan(Wire):
+    """Why there is no plan: the asset's one final event will be ``unprocessable`` with this reason."""
+
+    plan_version: str = PLAN_VERSION
+    run: str
+    asset: AssetRef
+    correlation: Correlation = Correlation()
+    caused_by: str
+    created: str
+    code: str
+    profiles: tuple[str, ...] = ()
+    reason: str
+    message: str

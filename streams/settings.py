@@ -1,0 +1,49 @@
+"""All settings, in one class: flags first, then ``DAILIES_*`` variables, then a TOML file, then these defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+GIB = 1 << 30
+
+
+class Settings(BaseSettings):
+    """Settings of every role and command."""
+
+    model_config = SettingsConfigDict(env_prefix="DAILIES_", toml_file="dailies.toml", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path(".dailies"), description="Folder of the local stack: Kafka's data, logs, state, sidecars.")
+    bootstrap: str | None = Field(None, description="Bootstrap servers of an existing cluster; else the local stack's.")
+    sidecar_uri: str | None = Field(None, description="Where Parquet sidecars go (fsspec); the data folder by default.")
+    roots: tuple[str, ...] = Field((), description="Folders or URI prefixes that sources must lie under; empty: anywhere allowed.")
+    schemes: tuple[str, ...] = Field(("file", "s3", "https"), description="URI schemes that may be read.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
+    decoders: int = Field(0, description="Decode children per decoder process; 0: one per core.")
+    chunk_budget_bytes: int = Field(4 * GIB, description="Bytes of chunks that may wait in Kafka, all decoders together.")
+    attempts: int = Field(3, description="How often a job or chunk is tried before it goes to the dead letters.")
+    probe_seconds: float = Field(60, description="Wall-clock limit of probing one asset, in seconds.")
+    probe_memory_bytes: int = Field(2 * GIB, description="Memory limit of the probing child.")
+    decode_memory_bytes: int = Field(4 * GIB, description="Memory limit of a decode child.")
+    decode_stall_seconds: float = Field(60, description="A decode child that gives nothing for so long is ended.")
+    state_file: Path | None = Field(None, description="Where a role writes its state for `dailies status`.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, TOML file, secrets; no dot-env files."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), file_secret_settings
+
+    def sidecars(self) -> str:
+        """Where sidecars go."""
+        return self.sidecar_uri or (self.data_dir.resolve() / "sidecar").as_uri()
