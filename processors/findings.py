@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 
 class Phase(StrEnum):
@@ -24,7 +24,9 @@ class Phase(StrEnum):
 class FindingDraft:
     """A finding before it has an id: start and end are raw pts (video) or sample positions (sound), half-open.
 
-    Its identity is (code, start): later drafts of the same pair replace earlier ones.
+    Its identity is (code, start): later drafts of the same pair replace earlier ones. For video ``start_row`` and
+    ``end_row`` are the frame numbers of the same edges (the fold knows them: a row's number is its frame's), half-open;
+    for sound they stay None.
     """
 
     code: str
@@ -35,6 +37,8 @@ class FindingDraft:
     text: str
     channels: tuple[int, ...] = ()
     area: tuple[int, int, int, int] | None = None
+    start_row: int | None = None
+    end_row: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the inverse is :meth:`from_json`."""
@@ -47,6 +51,8 @@ class FindingDraft:
             "text": self.text,
             "channels": list(self.channels),
             "area": list(self.area) if self.area else None,
+            "start_row": self.start_row,
+            "end_row": self.end_row,
         }
 
     @classmethod
@@ -86,8 +92,8 @@ class ShotDraft:
     end: int
     start_frame: int
     end_frame: int
-    transition_in: str | None
-    transition_out: str | None
+    transition_in: Literal["cut", "gradual"] | None
+    transition_out: Literal["cut", "gradual"] | None
     confidence: float | None
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from schemas.clock import Clock
 from schemas.errors import WireError
-from schemas.ids import digest
+from schemas.ids import Bytes, digest, view
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +101,12 @@ class Chunk:
     """A chunk header with its value. Raises ``WireError`` if the value's length is not what the header says."""
 
     header: ChunkHeader
-    data: bytes | memoryview | NDArray[np.uint8]
+    data: Bytes
 
     def __post_init__(self) -> None:
         wanted = sum(self.header.units) * self.header.unit_dtype.itemsize
-        if memoryview(self.data).nbytes != wanted:
-            raise WireError(f"{self!r}: {memoryview(self.data).nbytes} bytes where the header says {wanted}")
+        if view(self.data).nbytes != wanted:
+            raise WireError(f"{self!r}: {view(self.data).nbytes} bytes where the header says {wanted}")
 
     def __repr__(self) -> str:
         h = self.header

@@ -29,7 +29,7 @@ def headers(
     return found
 
 
-def as_mapping(raw: Mapping[str, bytes] | Iterable[tuple[str, bytes | str | None]] | None) -> Headers:
+def as_mapping(raw: Mapping[str, bytes | str | None] | Iterable[tuple[str, bytes | str | None]] | None) -> Headers:
     """Kafka headers, in whichever form a client hands them out, as a dict of bytes; the last of a repeated name wins."""
     if raw is None:
         return {}

@@ -12,6 +12,7 @@
     │   ├── ChildCrashed     it ended by a signal or without an answer
     │   ├── ChildTimeout     it outlasted its wall-clock limit
     │   └── ChildOutOfMemory it outgrew its memory limit
+    ├── DeliveryFailed       Kafka did not take a record that had to be written
     ├── ProfileError         a delivery profile that cannot be used; says line and reason
     └── SetupError           the machine or the local stack lacks something; says what to do
         ├── BrokerError      Kafka could not be started or reached
@@ -83,6 +84,10 @@ class ChildOutOfMemory(ChildError):
     """A child outgrew its memory limit."""
 
     reason = "child_out_of_memory"
+
+
+class DeliveryFailed(DailiesError):
+    """Kafka did not take a record that had to be written: whatever caused it must not be committed."""
 
 
 class ProfileError(DailiesError):

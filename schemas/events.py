@@ -276,9 +276,9 @@ class ContentMetadata(Wire):
             if m.value is not None and (m.stream not in streams or streams[m.stream].analysed == 0):
                 raise ValueError(f"measurement {m.id} of stream {m.stream}, which has nothing analysed")
         makers = {p.id for p in self.producers}
-        for item in (*self.measurements, *self.findings, *self.tracks.shots):
-            if item.by not in makers:
-                raise ValueError(f"{item.by} is not among the producers")
+        named = [m.by for m in self.measurements] + [f.by for f in self.findings] + [s.by for s in self.tracks.shots]
+        if unknown := set(named) - makers:
+            raise ValueError(f"{', '.join(sorted(unknown))} not among the producers")
         known = {f.id for f in self.findings}
         if len(known) != len(self.findings):
             raise ValueError("two findings have one id")

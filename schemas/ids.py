@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from typing_extensions import Buffer
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = bytes | memoryview | NDArray[np.uint8]
+"""Anything that holds a message's value without a copy."""
 
 
-def digest(data: Buffer) -> str:
+def view(data: Bytes) -> memoryview:
+    """The bytes of a value as a memoryview (numpy's type stubs know no ``Buffer`` before Python 3.12)."""
+    return memoryview(cast(Any, data))
+
+
+def digest(data: Bytes) -> str:
     """BLAKE2b-128 of some bytes, as 32 hexadecimal digits: the identity of a chunk's or a cell's value."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    return hashlib.blake2b(view(data), digest_size=16).hexdigest()
 
 
 def identity(*parts: object) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from schemas.plan import Wire
 
 
@@ -55,7 +57,7 @@ class Manifest(Wire):
     end_pts: int | None = None
     chunks: tuple[ChunkRecord, ...]
     errors: tuple[DecodeError, ...] = ()
-    seconds: dict[str, float] = {}
+    seconds: dict[str, float] = Field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """JSON."""

@@ -109,7 +109,8 @@ class Job(Wire):
 
     Frames with ``start <= pts < end`` (raw ticks; ``None``: no bound) belong to the job. Packets are fed on until
     ``packet.dts >= stop_dts`` and further while a halo needs frames. ``after`` names, per rendition, how many rows past
-    the end its chunks must carry; ``tasks`` are the decode tasks.
+    the end its chunks must carry; ``tasks`` are the decode tasks, ``agent_tasks`` the names of the agent tasks that read this
+    job's chunks.
     """
 
     run: str
@@ -131,8 +132,11 @@ class Job(Wire):
     renditions: tuple[str, ...] = ()
     after: dict[str, int] = Field(default_factory=dict)
     tasks: tuple[TaskRef, ...] = ()
+    agent_tasks: tuple[str, ...] = ()
     priority: Literal["normal", "urgent"] = "normal"
     attempt: int = 0
+    created: str = ""
+    """The plan's: the ``ce_time`` of everything the job makes."""
 
     @property
     def key(self) -> bytes:

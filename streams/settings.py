@@ -19,7 +19,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".dailies"), description="Folder of the local stack: Kafka's data, logs, state, sidecars.")
     bootstrap: str | None = Field(None, description="Bootstrap servers of an existing cluster; else the local stack's.")
     sidecar_uri: str | None = Field(None, description="Where Parquet sidecars go (fsspec); the data folder by default.")
-    roots: tuple[str, ...] = Field((), description="Folders or URI prefixes that sources must lie under; empty: anywhere allowed.")
+    roots: tuple[str, ...] = Field((), description="Folders or URI prefixes that sources must lie under; empty: anywhere.")
     schemes: tuple[str, ...] = Field(("file", "s3", "https"), description="URI schemes that may be read.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
     decoders: int = Field(0, description="Decode children per decoder process; 0: one per core.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,9 +135,12 @@ class Fold(Protocol):
 
     def step(self, stream: StreamContext, state: dict[str, Any], signals: Signals) -> Step:
         """Fold in the next rows. ``signals.first_row`` is where the last step ended, unless rows are lost: then it is
-        further on, and no interval may reach across the hole."""
+        further on, and no interval may reach across the hole.
+        """
 
-    def finish(self, stream: StreamContext, state: dict[str, Any], journal: Mapping[str, NDArray[Any]], end: StreamEnd) -> Outcome:
+    def finish(
+        self, stream: StreamContext, state: dict[str, Any], journal: Mapping[str, NDArray[Any]], end: StreamEnd
+    ) -> Outcome:
         """The results, after the last row."""
 
 
@@ -173,7 +176,8 @@ class DecodeTask(Protocol):
 class Runner(Protocol):
     """An agent task, loaded on a device."""
 
-    runtime: ClassVar[str] | str
+    runtime: str
+    """Library and device, e.g. ``torch 2.15 cpu``: goes into the producers of the final event."""
 
     def __call__(self, chunk: Chunk) -> Signals:
         """Signals of ``spec.output_rows(...)`` of this chunk. Pure; raises on what it cannot digest."""
@@ -219,7 +223,7 @@ class FoldRun:
         step = self.fold.step(self.stream, self.state, signals)
         self.state = step.state
         self.next_row = signals.end_row
-        self._hear(step.events)
+        self.hear(step.events)
         for name, rows in step.journal.items():
             self.journal.setdefault(name, []).append(rows)
         return step
@@ -228,10 +232,11 @@ class FoldRun:
         """End the fold. Its findings are in :attr:`findings` then."""
         joined = {name: np.concatenate(parts) for name, parts in self.journal.items()}
         outcome = self.fold.finish(self.stream, self.state, joined, end)
-        self._hear(outcome.events)
+        self.hear(outcome.events)
         return outcome
 
-    def _hear(self, events: Sequence[FoldEvent]) -> None:
+    def hear(self, events: Sequence[FoldEvent]) -> None:
+        """Take in what the fold says about its findings."""
         for event in events:
             key = (event.finding.code, event.finding.start)
             if event.phase == "withdrawn":

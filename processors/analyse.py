@@ -1,0 +1,93 @@
+"""Whole-file analysis without Kafka: one segment, one call of every fold. The reference that the pipeline must equal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from processors import assemble, tasks
+from processors.aggregate import Aggregate
+from processors.decode.job import run_job
+from processors.device import choose_device
+from processors.infer import infer
+from processors.plan import PlanRequest, make_plan, no_plan
+from processors.probe import probe
+from processors.source import SourcePolicy, open_source, to_uri
+from processors.tasks.base import Runner
+from schemas.cell import CellResult
+from schemas.chunk import Chunk
+from schemas.errors import Unprocessable
+from schemas.events import ContentMetadata
+from schemas.plan import Plan
+
+Report = Callable[[float], None]
+
+
+def analyse(
+    path: str,
+    *,
+    code: str,
+    policy: SourcePolicy | None = None,
+    tasks_wanted: Sequence[str] | None = None,
+    profiles: Sequence[str] | None = None,
+    device: str = "auto",
+    whole: bool = True,
+    report: Report | None = None,
+) -> ContentMetadata:
+    """Analyse one file in this process. ``report`` hears the progress from 0 to 1.
+
+    An asset that cannot be analysed gives an ``unprocessable`` event, no exception. ``whole=False`` cuts it into the
+    segments that the pipeline would use.
+    """
+    uri = to_uri(path)
+    policy = policy or SourcePolicy()
+    request = PlanRequest(
+        caused_by="analyse",
+        created=datetime.now(UTC).isoformat(),
+        code=code,
+        tasks=None if tasks_wanted is None else tuple(tasks_wanted),
+        single_segment=whole,
+        **({} if profiles is None else {"profiles": tuple(profiles)}),
+    )
+    try:
+        plan = make_plan(probe(uri, policy), request)
+    except Unprocessable as error:
+        return assemble.unprocessable(no_plan(uri, None, error, request))
+    return run_plan(plan, policy, device=device, report=report)
+
+
+def run_plan(plan: Plan, policy: SourcePolicy, *, device: str = "auto", report: Report | None = None) -> ContentMetadata:
+    """Carry out a plan in this process, job by job, and assemble the final event."""
+    aggregate = Aggregate(plan)
+    runners = _Runners(device)
+    for job in plan.jobs:
+        wanted = [plan.task(name) for name in job.agent_tasks]
+        with open_source(plan.asset.uri, policy) as source:
+            for output in run_job(job, source):
+                if isinstance(output, Chunk):
+                    for task in wanted:
+                        if task.rendition == output.header.rendition:
+                            aggregate.add_cell(infer(task, runners(task.name), output))
+                elif isinstance(output, CellResult):
+                    aggregate.add_cell(output)
+                else:
+                    aggregate.add_manifest(output)
+                aggregate.advance(job.stream)
+                if report is not None:
+                    report(aggregate.progress())
+    return assemble.metadata(aggregate, dataref=None)
+
+
+class _Runners:
+    """Agent tasks loaded at first use; the device is only looked for when a network needs it."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._loaded: dict[str, Runner] = {}
+
+    def __call__(self, name: str) -> Runner:
+        if name not in self._loaded:
+            task = tasks.agent_task(name)
+            device = choose_device(self._device) if task.spec.group == "networks" else "cpu"
+            self._loaded[name] = task.load(device)
+        return self._loaded[name]

@@ -1,0 +1,314 @@
+"""From a finished aggregate to the one final event: coverage, times, findings, measurements, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import av
+
+from processors import profiles, tasks
+from processors.aggregate import Aggregate, LaneKey, StreamState
+from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
+from processors.spans import span_fields
+from processors.tasks.base import Outcome
+from processors.technical import technical
+from schemas.chunk import hop_edge
+from schemas.events import (
+    ActiveArea,
+    AssetCoverage,
+    ChunkCoverage,
+    ContentMetadata,
+    Coverage,
+    Finding,
+    Gap,
+    Measurement,
+    Producer,
+    Run,
+    Shot,
+    SignalsRef,
+    Technical,
+    Tracks,
+)
+from schemas.ids import finding_id
+from schemas.manifest import Manifest
+from schemas.plan import NoPlan, Plan
+
+DECODER = "p0"
+
+
+def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
+    """The final event of a run of which everything is accounted for."""
+    plan = aggregate.plan
+    outcomes = aggregate.finish()
+    makers = {task.name: f"p{i}" for i, task in enumerate(plan.tasks, start=1)}
+    coverage = _coverage(aggregate)
+    findings = _findings(aggregate, makers)
+    measurements = [
+        _measurement(aggregate, key, draft, makers[key[1]], coverage) for key, o in outcomes.items() for draft in o.measurements
+    ]
+    facts: dict[str, dict[str, Any]] = {}
+    for (stream, _), outcome in outcomes.items():
+        facts.setdefault(stream, {}).update(outcome.facts)
+    about = technical(plan, facts)
+    event = ContentMetadata(
+        asset=plan.asset,
+        correlation=plan.correlation,
+        run=Run(
+            id=plan.run,
+            status="incomplete" if coverage.gaps else "complete",
+            reason=coverage.gaps[0].reason if coverage.gaps else None,
+            plan_version=plan.plan_version,
+            caused_by=plan.caused_by,
+            code=plan.code,
+        ),
+        coverage=coverage,
+        clocks={s.id: s.clock for s in plan.streams if s.decision == "analysed"},
+        technical=about,
+        measurements=tuple(sorted(measurements, key=lambda m: (m.stream, m.id, m.channel if m.channel is not None else -1))),
+        tracks=Tracks(shots=_shots(plan, outcomes, makers)),
+        findings=findings,
+        producers=_producers(aggregate, makers),
+        signals=SignalsRef(dataref=dataref),
+    )
+    return event.model_copy(update={"verdicts": _verdicts(plan.profiles, event)})
+
+
+def unprocessable(no_plan: NoPlan) -> ContentMetadata:
+    """The final event of an asset for which there is no plan."""
+    return ContentMetadata(
+        asset=no_plan.asset,
+        correlation=no_plan.correlation,
+        run=Run(
+            id=no_plan.run,
+            status="unprocessable",
+            reason=f"{no_plan.reason}: {no_plan.message}",
+            plan_version=no_plan.plan_version,
+            caused_by=no_plan.caused_by,
+            code=no_plan.code,
+        ),
+        coverage=AssetCoverage(video_frames=None, streams={}, chunks=ChunkCoverage(expected=0, ok=0, failed=0, skipped=0)),
+        clocks={},
+        technical=Technical(container=None, duration=None),
+    )
+
+
+def _verdicts(names: Sequence[str], event: ContentMetadata) -> tuple[Any, ...]:
+    return tuple(
+        profiles.judge(
+            profiles.load(name),
+            measurements=event.measurements,
+            findings=event.findings,
+            coverage=event.coverage,
+            technical=event.technical,
+            status=event.run.status,
+        )
+        for name in names
+    )
+
+
+def _coverage(aggregate: Aggregate) -> AssetCoverage:
+    streams = {name: _stream_coverage(aggregate, state) for name, state in aggregate.streams.items()}
+    videos = [c for name, c in streams.items() if aggregate.streams[name].plan.kind == "video"]
+    lanes = aggregate.lanes.values()
+    ok = sum(lane.tally.ok for lane in lanes)
+    failed = sum(len(lane.tally.failures) for lane in lanes)
+    skipped = sum(lane.tally.skipped for lane in lanes)
+    return AssetCoverage(
+        video_frames=videos[0] if videos else None,
+        streams=streams,
+        chunks=ChunkCoverage(expected=ok + failed + skipped, ok=ok, failed=failed, skipped=skipped),
+        gaps=tuple(_gaps(aggregate)),
+    )
+
+
+def _stream_coverage(aggregate: Aggregate, state: StreamState) -> Coverage:
+    decoded = state.decoded
+    expected = decoded
+    if state.plan.frames is not None:
+        expected = max(decoded, state.plan.frames)
+    concealed = sum(m.concealed for m in state.manifests.values())
+    failed = min(decoded - concealed, _failed_units(aggregate, state))
+    return Coverage(
+        expected=expected,
+        decoded=decoded,
+        analysed=decoded - concealed - failed,
+        concealed=concealed,
+        failed=failed,
+        missing=expected - decoded,
+    )
+
+
+def _failed_units(aggregate: Aggregate, state: StreamState) -> int:
+    """Frames or samples that at least one task failed on, each counted once."""
+    spans = sorted(
+        (record.first_row, record.first_row + record.rows[0])
+        for (stream, _), lane in aggregate.lanes.items()
+        if stream == state.plan.id
+        for segment, n in lane.tally.failures
+        if segment in state.manifests
+        for record in [lane.records(state.manifests[segment])[n]]
+    )
+    total, reach = 0, 0
+    for low, high in spans:
+        low = max(low, reach)
+        if high > low:
+            total += _units(state, high) - _units(state, low)
+            reach = high
+    return total
+
+
+def _units(state: StreamState, row: int) -> int:
+    audio = state.plan.audio
+    return row if audio is None else min(state.decoded, hop_edge(audio.rate, row))
+
+
+def _gaps(aggregate: Aggregate) -> list[Gap]:
+    gaps = []
+    jobs = {(job.stream, job.segment): job for job in aggregate.plan.jobs}
+    for name, state in aggregate.streams.items():
+        clock = state.plan.clock
+        for segment, failure in sorted(state.failed.items()):
+            job = jobs[name, segment]
+            start, end = (None if t is None else clock.event_time(t) for t in (job.start, job.end))
+            gaps.append(Gap(stream=name, clock=name, start=start, end=end, reason=f"{failure.reason}: {failure.message}"))
+        for (stream, task), lane in aggregate.lanes.items():
+            if stream != name:
+                continue
+            for (segment, n), reason in sorted(lane.tally.failures.items()):
+                start, end = _record_span(state, lane.records(state.manifests[segment])[n], state.manifests[segment])
+                gaps.append(Gap(stream=name, clock=name, start=start, end=end, task=task, reason=reason))
+    return gaps
+
+
+def _record_span(state: StreamState, record: Any, manifest: Manifest) -> tuple[int | None, int | None]:
+    """Event times of a chunk: exact for sound; for video of its segment (the manifest has no pts of every frame)."""
+    clock, audio = state.plan.clock, state.plan.audio
+    if audio is not None:
+        low, high = record.first_row, record.first_row + record.rows[0]
+        return clock.event_time(hop_edge(audio.rate, low)), clock.event_time(hop_edge(audio.rate, high))
+    edges = manifest.first_pts, manifest.end_pts
+    start, end = (None if t is None else clock.event_time(t) for t in edges)
+    return start, end
+
+
+def _findings(aggregate: Aggregate, makers: Mapping[str, str]) -> tuple[Finding, ...]:
+    found = [
+        finding(aggregate.plan, stream, event.finding, makers[task])
+        for (stream, task), lane in aggregate.lanes.items()
+        for event in lane.run.final_findings()
+    ]
+    for name, state in aggregate.streams.items():
+        for _, manifest in sorted(state.manifests.items()):
+            found += [finding(aggregate.plan, name, draft, DECODER) for draft in _decode_findings(state, manifest)]
+    unique = {f.id: f for f in found}
+    return tuple(sorted(unique.values(), key=lambda f: (f.start_seconds, f.stream, f.code, f.id)))
+
+
+def _decode_findings(state: StreamState, manifest: Manifest) -> list[FindingDraft]:
+    """What the decoder could not read, and jumps of its timestamps, as findings."""
+    kind = state.plan.kind
+    drafts = []
+    for error in manifest.errors:
+        if kind == "audio":
+            start, end, rows = error.first, max(error.end, error.first + 1), None
+        else:
+            start = error.pts if error.pts is not None else manifest.first_pts or 0
+            end = max(start + 1, manifest.end_pts or 0) if error.pts is None else start + 1
+            rows = (error.first, error.end)
+        drafts.append(
+            FindingDraft(
+                code=f"{kind}.decode_error",
+                start=start,
+                end=end,
+                value=float(error.end - error.first),
+                unit="samples" if kind == "audio" else "frames",
+                text=f"The decoder could not read this: {error.message}",
+                start_row=rows[0] if rows else None,
+                end_row=rows[1] if rows else None,
+            )
+        )
+    return drafts
+
+
+def finding(plan: Plan, stream: str, draft: FindingDraft, by: str) -> Finding:
+    """A draft with its id, its words and its times."""
+    clock = plan.stream(stream).clock
+    term = VOCABULARY[draft.code]
+    start, end = clock.event_time(draft.start), clock.event_time(draft.end)
+    area = None if draft.area is None else ActiveArea(x=draft.area[0], y=draft.area[1], w=draft.area[2], h=draft.area[3])
+    return Finding(
+        **span_fields(stream, clock, start, end, draft.start_row, draft.end_row),
+        id=finding_id(plan.asset.id, stream, draft.code, start),
+        code=draft.code,
+        category=term.category,
+        term=term.term,
+        ebu_qc=term.ebu_qc,
+        stream=stream,
+        area=area,
+        channels=draft.channels,
+        value=draft.value,
+        unit=draft.unit,
+        text=draft.text,
+        by=by,
+    )
+
+
+def _measurement(aggregate: Aggregate, key: LaneKey, draft: MeasurementDraft, by: str, coverage: AssetCoverage) -> Measurement:
+    stream, _ = key
+    value, reason = draft.value, draft.reason
+    if coverage.streams[stream].analysed == 0:
+        value, reason = None, "nothing of this stream was analysed"
+    return Measurement(
+        id=draft.id,
+        stream=stream,
+        presentation=draft.presentation,
+        channel=draft.channel,
+        value=value,
+        unit=draft.unit,
+        reliable=draft.reliable and value is not None and not any(g.stream == stream for g in coverage.gaps),
+        reason=reason,
+        method=draft.method,
+        by=by,
+    )
+
+
+def _shots(plan: Plan, outcomes: Mapping[LaneKey, Outcome], makers: Mapping[str, str]) -> tuple[Shot, ...]:
+    shots = []
+    for (stream, task), outcome in outcomes.items():
+        clock = plan.stream(stream).clock
+        for s in outcome.shots:
+            start, end = clock.event_time(s.start), clock.event_time(s.end)
+            shots.append(
+                Shot(
+                    **span_fields(stream, clock, start, end, s.start_frame, s.end_frame),
+                    transition_in=s.transition_in,
+                    transition_out=s.transition_out,
+                    confidence=s.confidence,
+                    by=makers[task],
+                )
+            )
+    return tuple(shots)
+
+
+def _producers(aggregate: Aggregate, makers: Mapping[str, str]) -> tuple[Producer, ...]:
+    decoding = sum(sum(m.seconds.values()) for state in aggregate.streams.values() for _, m in sorted(state.manifests.items()))
+    found = [
+        Producer(
+            id=DECODER, name="decode", version=aggregate.plan.code, runtime=f"PyAV {av.__version__}", seconds=round(decoding, 6)
+        )
+    ]
+    for task in aggregate.plan.tasks:
+        lanes = [lane for (_, name), lane in aggregate.lanes.items() if name == task.name]
+        found.append(
+            Producer(
+                id=makers[task.name],
+                name=task.name,
+                version=task.version,
+                params=task.params,
+                weights_sha256=tasks.task(task.name).spec.weights_sha256,
+                runtime=next((lane.tally.runtime for lane in lanes if lane.tally.runtime), "none"),
+                seconds=round(sum(lane.tally.seconds for lane in lanes), 6),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,164 @@
+"""One task's results on one stream: put in order, checked against the manifest, folded as the prefix grows."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.findings import FindingDraft, FoldEvent, Phase
+from processors.tasks.base import NATIVE, FoldRun
+from schemas.cell import CellResult, CellStatus, Signals, pack, unpack
+from schemas.manifest import ChunkRecord, Manifest
+from schemas.plan import TaskRef
+
+Place = tuple[int, int]
+"""A cell's place in its lane: segment, chunk number."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a lane has seen so far: cells by outcome, and the time they took."""
+
+    ok: int = 0
+    skipped: int = 0
+    seconds: float = 0.0
+    runtime: str = ""
+    failures: dict[Place, str] = field(default_factory=dict)
+    """Failed cells with the reason."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """The ordered results of one task on one stream.
+
+    Results may come in any order and more than once; each is folded exactly once, when all before it are. What is folded
+    since the last :meth:`checkpoint` is kept in :attr:`recent` for the sidecar.
+    """
+
+    stream: str
+    task: TaskRef
+    segments: int
+    run: FoldRun
+    at: Place = (0, 0)
+    pending: dict[Place, dict[str, CellResult]] = field(default_factory=dict)
+    folded: dict[Place, str] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    recent: list[Signals] = field(default_factory=list)
+    parts: int = 0
+    _grown_journal: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    _grown_events: list[FoldEvent] = field(default_factory=list)
+    _grown_folded: list[tuple[int, int, str]] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        """Whether every cell is accounted for."""
+        return self.at[0] >= self.segments
+
+    def fresh_folded(self) -> Sequence[tuple[int, int, str]]:
+        """The cells folded since the last checkpoint: segment, number, digest."""
+        return tuple(self._grown_folded)
+
+    def offer(self, result: CellResult) -> bool:
+        """Take a result in; False if it is known already or comes too late to matter."""
+        place = (result.key.segment, result.key.n)
+        if place < self.at or result.key.segment >= self.segments:
+            return False
+        known = self.pending.setdefault(place, {})
+        if result.digest in known:
+            return False
+        known[result.digest] = result
+        return True
+
+    def advance(self, manifests: Mapping[int, Manifest], failed_jobs: Container[int]) -> list[FoldEvent]:
+        """Fold what is contiguous. ``manifests`` and ``failed_jobs`` are by segment."""
+        events: list[FoldEvent] = []
+        while not self.done:
+            segment, n = self.at
+            manifest = manifests.get(segment)
+            records = self.records(manifest) if manifest else None
+            if segment in failed_jobs or (records is not None and n >= len(records)):
+                self.pending = {place: known for place, known in self.pending.items() if place[0] > segment}
+                self.at = (segment + 1, 0)
+                continue
+            known = self.pending.get(self.at, {})
+            # Before the manifest any result is as good as another: decoding is deterministic, so all have one digest.
+            wanted = self._digest(records[n]) if records is not None else next(iter(known), "")
+            if wanted not in known:
+                break
+            events += self._fold(known[wanted])
+            self.pending.pop(self.at)
+            self.folded[segment, n] = wanted
+            self._grown_folded.append((segment, n, wanted))
+            self.at = (segment, n + 1)
+        return events
+
+    def records(self, manifest: Manifest) -> list[ChunkRecord]:
+        """The manifest's chunks that this lane's task reads, by number."""
+        return [c for c in manifest.chunks if c.rendition == self.task.rendition]
+
+    def _digest(self, record: ChunkRecord) -> str:
+        return record.digests.get(self.task.name if record.rendition == NATIVE else "", "")
+
+    def contradicted(self, manifest: Manifest) -> bool:
+        """Whether something folded before the manifest came was made from other data than it names."""
+        records = self.records(manifest)
+        mine = [(n, found) for (segment, n), found in self.folded.items() if segment == manifest.segment]
+        return any(n >= len(records) or self._digest(records[n]) != found for n, found in mine)
+
+    def _fold(self, result: CellResult) -> list[FoldEvent]:
+        self.tally.seconds += result.seconds
+        self.tally.runtime = result.runtime or self.tally.runtime
+        if result.status is CellStatus.FAILED:
+            self.tally.failures[result.key.segment, result.key.n] = result.value.decode(errors="replace")[:300]
+            return []
+        if result.status is CellStatus.SKIPPED:
+            self.tally.skipped += 1
+            return []
+        signals = result.signals()
+        step = self.run.step(signals)
+        self.tally.ok += 1
+        self.recent.append(signals)
+        self._grown_events += step.events
+        for name, rows in step.journal.items():
+            self._grown_journal.setdefault(name, []).append(rows)
+        return list(step.events)
+
+    def checkpoint(self) -> tuple[bytes, bytes]:
+        """The lane's state (small), and what grew since the last checkpoint (to be kept under its own number)."""
+        state = {k: v for k, v in self.run.state.items() if not isinstance(v, np.ndarray)}
+        arrays = {k: v for k, v in self.run.state.items() if isinstance(v, np.ndarray)}
+        self.parts += 1
+        meta = {
+            "at": self.at,
+            "next_row": self.run.next_row,
+            "parts": self.parts,
+            "tally": [self.tally.ok, self.tally.skipped, self.tally.seconds, self.tally.runtime],
+            "failures": [[*place, reason] for place, reason in self.tally.failures.items()],
+            "state": state,
+        }
+        journal = {name: np.concatenate(rows) for name, rows in self._grown_journal.items()}
+        events = [{"phase": e.phase.value, "finding": e.finding.to_json()} for e in self._grown_events]
+        grown = pack(journal, {"events": events, "folded": self._grown_folded})
+        self._grown_events, self._grown_journal, self._grown_folded, self.recent = [], {}, [], []
+        return pack(arrays, meta), grown
+
+    def restore(self, state: bytes, grown: Iterable[bytes]) -> None:
+        """Continue from a checkpoint and everything that had grown before it, in order."""
+        arrays, meta = unpack(state)
+        self.run.state = {**meta["state"], **arrays}
+        self.run.next_row = meta["next_row"]
+        self.at = (meta["at"][0], meta["at"][1])
+        self.parts = meta["parts"]
+        ok, skipped, seconds, runtime = meta["tally"]
+        self.tally = Tally(ok, skipped, seconds, runtime, {(s, n): reason for s, n, reason in meta["failures"]})
+        for part in grown:
+            rows, said = unpack(part)
+            for name, array in rows.items():
+                self.run.journal.setdefault(name, []).append(array)
+            self.run.hear([FoldEvent(Phase(e["phase"]), FindingDraft.from_json(e["finding"])) for e in said["events"]])
+            for segment, n, found in said["folded"]:
+                self.folded[segment, n] = found

@@ -1,0 +1,137 @@
+"""A run's state in the durable table: one small value per plan, manifest, unfolded cell and lane checkpoint.
+
+Keys are ``asset/run/kind/…``. A lane's fold state lives in memory; the table holds its last checkpoint and the cells that
+came after it, so that a restart folds those again and is where it was. Values never grow with the asset: what grows (a
+fold's journal, its findings) is written once per checkpoint under its own number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, MutableMapping
+
+import orjson
+
+from processors.aggregate import Aggregate
+from processors.lane import Lane
+from schemas.cell import CellResult
+from schemas.errors import WireError
+from schemas.manifest import JobFailed, Manifest
+from schemas.plan import Plan
+
+Table = MutableMapping[str, bytes]
+
+
+def encode_cell(result: CellResult) -> bytes:
+    """A cell result as one value: its headers as a length-prefixed JSON object, then its value."""
+    head = orjson.dumps({name: value.decode() for name, value in result.headers().items()})
+    return len(head).to_bytes(4, "big") + head + result.value
+
+
+def decode_cell(data: bytes) -> CellResult:
+    """The inverse of :func:`encode_cell`. Raises ``WireError``."""
+    length = int.from_bytes(data[:4], "big")
+    try:
+        head = {name: value.encode() for name, value in orjson.loads(data[4 : 4 + length]).items()}
+    except (ValueError, AttributeError) as error:
+        raise WireError(f"not a stored cell: {error}") from error
+    return CellResult.from_message(head, data[4 + length :])
+
+
+class RunStore:
+    """Runs in the table. Keeps an index of keys by run, built at first use and again after :meth:`forget`."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._index: dict[str, set[str]] | None = None
+
+    def forget(self) -> None:
+        """The table changed under us (partitions came or went): look again."""
+        self._index = None
+
+    def _keys(self, run: str) -> set[str]:
+        if self._index is None:
+            found: dict[str, set[str]] = defaultdict(set)
+            for key in self._table:
+                found["/".join(key.split("/", 2)[:2])].add(key)
+            self._index = found
+        return self._index[run]
+
+    def _put(self, run: str, name: str, value: bytes) -> None:
+        self._keys(run).add(f"{run}/{name}")
+        self._table[f"{run}/{name}"] = value
+
+    def _remove(self, run: str, name: str) -> None:
+        self._keys(run).discard(f"{run}/{name}")
+        self._table.pop(f"{run}/{name}", None)
+
+    def closed(self, run: str) -> str | None:
+        """The final event's id of a run that is closed."""
+        value = self._table.get(f"{run}/closed")
+        return None if value is None else str(orjson.loads(value)["ce_id"])
+
+    def close(self, run: str, ce_id: str, at: str) -> None:
+        """Keep the final event's id; drop everything else."""
+        for key in sorted(self._keys(run)):
+            self._table.pop(key, None)
+        self._keys(run).clear()
+        self._put(run, "closed", orjson.dumps({"ce_id": ce_id, "at": at}))
+
+    def has_plan(self, run: str) -> bool:
+        """Whether the run's plan is known, so that its jobs were issued."""
+        return f"{run}/plan" in self._keys(run)
+
+    def put_plan(self, run: str, plan: Plan) -> None:
+        """Keep the plan: from now on the run is under way."""
+        self._put(run, "plan", plan.model_dump_json().encode())
+
+    def put_manifest(self, run: str, manifest: Manifest) -> None:
+        """Keep a job's manifest."""
+        self._put(run, f"manifest/{manifest.stream}/{manifest.segment}", manifest.to_bytes())
+
+    def put_failure(self, run: str, failure: JobFailed) -> None:
+        """Keep why a job failed."""
+        self._put(run, f"failed/{failure.stream}/{failure.segment}", failure.model_dump_json().encode())
+
+    def put_cell(self, run: str, result: CellResult) -> None:
+        """Keep a cell until a checkpoint holds what it was folded into."""
+        self._put(run, _cell_name(result), encode_cell(result))
+
+    def put_checkpoint(self, run: str, lane: Lane) -> None:
+        """Write a lane's checkpoint and drop the cells that it covers."""
+        covered = list(lane.fresh_folded())
+        state, grown = lane.checkpoint()
+        name = f"{lane.stream}/{lane.task.name}"
+        self._put(run, f"grown/{name}/{lane.parts:06d}", grown)
+        self._put(run, f"lane/{name}", state)
+        for segment, n, digest in covered:
+            self._remove(run, f"cell/{name}/{segment}/{n}/{digest}")
+
+    def load(self, run: str) -> Aggregate | None:
+        """The run as it was, or None if its plan is not known."""
+        if not self.has_plan(run):
+            return None
+        aggregate = Aggregate(Plan.model_validate_json(self._table[f"{run}/plan"]))
+        for (stream, task), lane in aggregate.lanes.items():
+            state = self._table.get(f"{run}/lane/{stream}/{task}")
+            if state is not None:
+                upto = f"{run}/grown/{stream}/{task}/"
+                lane.restore(state, [self._table[k] for k in sorted(self._keys(run)) if k.startswith(upto)])
+        for value in self._values(run, "manifest"):
+            aggregate.add_manifest(Manifest.model_validate_json(value))
+        for value in self._values(run, "failed"):
+            aggregate.fail_job(JobFailed.model_validate_json(value))
+        for value in self._values(run, "cell"):
+            aggregate.add_cell(decode_cell(value))
+        for stream in aggregate.streams:
+            aggregate.advance(stream)
+        return aggregate
+
+    def _values(self, run: str, kind: str) -> Iterator[bytes]:
+        start = f"{run}/{kind}/"
+        return (self._table[key] for key in sorted(self._keys(run)) if key.startswith(start))
+
+
+def _cell_name(result: CellResult) -> str:
+    key = result.key
+    return f"cell/{key.stream}/{key.task}/{key.segment}/{key.n}/{result.digest}"

@@ -1,0 +1,45 @@
+"""`dailies analyse`: the same tasks and folds without Kafka, in one process. The reference that the pipeline must equal."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from processors.analyse import analyse as run_analysis
+from processors.source import SourcePolicy
+from streams.cli import common, render
+from streams.cli.ingest import EXIT_INCOMPLETE, EXIT_UNPROCESSABLE
+
+EXIT = {"complete": 0, "incomplete": EXIT_INCOMPLETE, "unprocessable": EXIT_UNPROCESSABLE}
+
+
+def analyse(
+    file: Annotated[str, typer.Argument(help="A file's path, or a URI.")],
+    tasks: Annotated[str | None, typer.Option("--tasks", help="Only these tasks, separated by commas.", metavar="T,…")] = None,
+    profile: Annotated[list[str] | None, typer.Option("--profile", help="Judge by these profiles; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The metadata as JSON on stdout.")] = False,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")] = None,
+) -> None:
+    """Analyse one file without Kafka: one segment, one call of every fold. Exit status as for ingest."""
+    settings = common.settings(device=device)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        line = bars.add_task(file.rsplit("/", 1)[-1], total=1.0)
+        event = run_analysis(
+            file,
+            code=common.code_version(),
+            policy=SourcePolicy(schemes=settings.schemes, roots=settings.roots),
+            tasks_wanted=[t.strip() for t in tasks.split(",")] if tasks else None,
+            profiles=profile,
+            device=settings.device,
+            report=lambda share: bars.update(line, completed=share),
+        )
+    if as_json:
+        sys.stdout.write(event.model_dump_json() + "\n")
+    else:
+        render.show(Console(), event)
+    raise typer.Exit(EXIT[event.run.status])

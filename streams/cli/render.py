@@ -1,0 +1,118 @@
+"""A final event for people: what it says, in tables."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from schemas.events import ContentMetadata, Finding, TechnicalStream, Verdict
+
+STATUS = {"complete": "green", "incomplete": "yellow", "unprocessable": "red"}
+OUTCOME = {"pass": "green", "fail": "red", "review": "yellow", "not_evaluated": "dim"}
+
+
+def show(console: Console, event: ContentMetadata) -> None:
+    """Print everything that an event says, in order of interest."""
+    console.print(summary(event))
+    if event.run.status == "unprocessable":
+        return
+    for part in (_streams(event), _findings(event), _measurements(event), _shots(event), _verdicts(event)):
+        if part is not None:
+            console.print(part)
+
+
+def summary(event: ContentMetadata) -> RenderableType:
+    """A panel: which asset, its status, how much of it was analysed, the verdicts in a line."""
+    lines = [Text.assemble((event.run.status, STATUS[event.run.status]), f"  {event.asset.uri}")]
+    if event.run.reason:
+        lines.append(Text(event.run.reason, style=STATUS[event.run.status]))
+    lines.append(Text(f"asset {event.asset.id}  run {event.run.id}", style="dim"))
+    if event.coverage.video_frames:
+        c = event.coverage.video_frames
+        lines.append(Text(f"{c.analysed} of {c.expected} frames analysed, {c.concealed} concealed, {c.missing} missing"))
+    chunks = event.coverage.chunks
+    lines.append(
+        Text(f"{len(event.findings)} findings, {len(event.tracks.shots)} shots, {chunks.ok} of {chunks.expected} cells ok")
+    )
+    lines += [Text(f"gap in {g.stream}: {g.reason}", style="yellow") for g in event.coverage.gaps[:5]]
+    lines += [Text.assemble(f"{v.profile}: ", (v.outcome, OUTCOME[v.outcome])) for v in event.verdicts]
+    return Panel(Group(*lines), title="Dailies", title_align="left")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, justify="right" if column.endswith(("value", "limit", "measured", "seconds")) else "left")
+    return table
+
+
+def _describe(stream: TechnicalStream) -> str:
+    if stream.width is not None:
+        area = stream.active_area
+        inside = f", active {area.w}x{area.h}+{area.x}+{area.y}" if area else ""
+        return f"{stream.width}x{stream.height} {stream.pixel_format or ''}{inside}"
+    if stream.rate is not None:
+        return f"{stream.rate} Hz, {stream.channels} channels {stream.layout or ''}"
+    return ""
+
+
+def _streams(event: ContentMetadata) -> Table:
+    table = _table("Streams", "stream", "codec", "format", "decision")
+    for s in event.technical.streams:
+        table.add_row(s.id, s.codec or "unknown", _describe(s), s.decision + (f" ({s.reason})" if s.reason else ""))
+    return table
+
+
+def when(finding: Finding) -> str:
+    """Start and end as a person would write them down: timecode where there is one, else seconds."""
+    if finding.start_tc and finding.end_tc:
+        return f"{finding.start_tc} – {finding.end_tc}"
+    return f"{finding.start_seconds:.3f} – {finding.end_seconds:.3f} s"
+
+
+def _findings(event: ContentMetadata) -> Table | None:
+    if not event.findings:
+        return None
+    table = _table("Findings", "when", "stream", "code", "what")
+    for f in event.findings:
+        table.add_row(when(f), f.stream, f.code, f.text)
+    return table
+
+
+def _measurements(event: ContentMetadata) -> Table | None:
+    if not event.measurements:
+        return None
+    table = _table("Measurements", "stream", "what", "value", "unit", "")
+    for m in event.measurements:
+        name = m.id if m.channel is None else f"{m.id} (channel {m.channel})"
+        value = "–" if m.value is None else f"{m.value:.6g}"
+        note = m.reason or ("" if m.reliable else "not reliable")
+        table.add_row(m.stream, name, value, m.unit, Text(note, style="dim"))
+    return table
+
+
+def _shots(event: ContentMetadata) -> Table | None:
+    if not event.tracks.shots:
+        return None
+    table = _table("Shots", "#", "frames", "start seconds", "transition in")
+    for number, shot in enumerate(event.tracks.shots, start=1):
+        table.add_row(
+            str(number), f"{shot.start_frame} – {shot.end_frame}", f"{shot.start_seconds:.3f}", shot.transition_in or ""
+        )
+    return table
+
+
+def _verdicts(event: ContentMetadata) -> RenderableType | None:
+    return Group(*[_verdict(v) for v in event.verdicts]) if event.verdicts else None
+
+
+def _verdict(verdict: Verdict) -> Table:
+    table = _table(f"Verdict {verdict.profile}: {verdict.outcome}", "rule", "stream", "measured", "limit", "outcome", "")
+    for r in verdict.rules:
+        limit = "–" if r.limit is None else f"{r.op} {r.limit:g}" + (f" ± {r.tolerance:g}" if r.tolerance is not None else "")
+        measured = "–" if r.measured is None else f"{r.measured:.4g} {r.unit or ''}"
+        outcome, note = Text(r.outcome, style=OUTCOME[r.outcome]), Text(r.reason or "", style="dim")
+        table.add_row(r.rule, r.stream or "", measured, limit, outcome, note)
+    return table

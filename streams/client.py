@@ -1,0 +1,172 @@
+"""What the commands do on Kafka: publish uploads, follow them to their final event, look up what is known."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+
+from schemas import cloudevents
+from schemas.events import ContentMetadata, Progress
+from schemas.types import EventType
+from streams import topics
+from streams.producer import Deliveries, make_producer
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class Upload:
+    """One asked-for analysis, and what has become of it so far."""
+
+    uri: str
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    asset: str | None = None
+    run: str | None = None
+    stage: str = "queued"
+    progress: float = 0.0
+    metadata: ContentMetadata | None = None
+    refused: str | None = None
+    """Why the upload event went to the dead letters."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to wait for."""
+        return self.metadata is not None or self.refused is not None
+
+
+def publish(bootstrap: str, uploads: Iterable[Upload], **request: Any) -> None:
+    """Publish one upload event each. ``request`` holds the optional fields: tasks, profiles, priority, correlation."""
+    body = {name: value for name, value in request.items() if value is not None}
+    deliveries = Deliveries(make_producer(bootstrap))
+    for upload in uploads:
+        head = cloudevents.headers(
+            id=upload.id,
+            type=EventType.UPLOAD,
+            source="dailies/cli",
+            subject=upload.uri,
+            time=datetime.now(UTC).isoformat(),
+        )
+        value = orjson.dumps({"uri": upload.uri, **body})
+        deliveries.produce(topics.UPLOADS.name, key=upload.uri.encode(), value=value, headers=head)
+    deliveries.flush_all()
+
+
+class Follower:
+    """Follows uploads through media.assets, media.reactions, media.metadata and the dead letters, from now on."""
+
+    TOPICS = (topics.ASSETS, topics.REACTIONS, topics.METADATA, topics.DEAD_LETTERS)
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._consumer = make_consumer(bootstrap)
+        here = [TopicPartition(t.name, p) for t in self.TOPICS for p in range(t.partitions)]
+        for place in here:
+            place.offset = self._consumer.get_watermark_offsets(place, timeout=30)[1]
+        self._consumer.assign(here)
+
+    def close(self) -> None:
+        """Leave."""
+        self._consumer.close()
+
+    def step(self, uploads: list[Upload]) -> bool:
+        """Hear one message, if one comes soon. True if it changed one of the uploads."""
+        message = self._consumer.poll(POLL_SECONDS)
+        if message is None or message.error():
+            return False
+        head = cloudevents.as_mapping(message.headers())
+        match message.topic():
+            case topics.ASSETS.name:
+                return self._planned(uploads, message)
+            case topics.REACTIONS.name:
+                return self._progress(uploads, message)
+            case topics.METADATA.name:
+                return _final(uploads, ContentMetadata.model_validate_json(message.value() or b""))
+            case _:
+                return _refused(uploads, head)
+
+    def _planned(self, uploads: list[Upload], message: Message) -> bool:
+        body = orjson.loads(message.value() or b"{}")
+        for upload in uploads:
+            if upload.id == body["caused_by"]:
+                upload.asset, upload.run = body["asset"]["id"], body["run"]
+                return True
+        return False
+
+    def _progress(self, uploads: list[Upload], message: Message) -> bool:
+        body = orjson.loads(message.value() or b"{}")
+        if "stage" not in body:
+            return False
+        told = Progress.model_validate(body)
+        mine = [u for u in uploads if u.run == told.run]
+        for upload in mine:
+            upload.stage, upload.progress = told.stage, told.progress
+            if told.stage == "complete" and upload.metadata is None:
+                upload.metadata = find(self._bootstrap, told.asset.id, run=told.run)
+        return bool(mine)
+
+
+def _final(uploads: list[Upload], event: ContentMetadata) -> bool:
+    mine = [u for u in uploads if u.run == event.run.id or u.id == event.run.caused_by]
+    for upload in mine:
+        upload.metadata, upload.stage, upload.progress = event, event.run.status, 1.0
+        upload.asset, upload.run = event.asset.id, event.run.id
+    return bool(mine)
+
+
+def _refused(uploads: list[Upload], head: cloudevents.Headers) -> bool:
+    for upload in uploads:
+        if upload.id.encode() in head.values():
+            upload.refused = head.get("dl_message", b"the upload event could not be read").decode(errors="replace")
+            return True
+    return False
+
+
+def make_consumer(bootstrap: str) -> Consumer:
+    """A consumer that belongs to no group and commits nothing."""
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": f"dailies-cli-{uuid.uuid4()}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 50,
+            "enable.partition.eof": False,
+        }
+    )
+
+
+def read_all(bootstrap: str, topic: topics.Topic) -> Iterator[Message]:
+    """Every record that the topic holds now, partition by partition."""
+    consumer = make_consumer(bootstrap)
+    try:
+        for partition in range(topic.partitions):
+            place = TopicPartition(topic.name, partition, OFFSET_BEGINNING)
+            low, high = consumer.get_watermark_offsets(place, timeout=30)
+            if low == high:
+                continue
+            consumer.assign([place])
+            while consumer.position([place])[0].offset < high:
+                message = consumer.poll(POLL_SECONDS)
+                if message is not None and not message.error():
+                    yield message
+    finally:
+        consumer.close()
+
+
+def find(bootstrap: str, asset: str, *, run: str | None = None) -> ContentMetadata | None:
+    """The newest final event of an asset, by its id, the start of its id, or its URI; None if there is none yet."""
+    found = None
+    for message in read_all(bootstrap, topics.METADATA):
+        value = message.value() or b""
+        # The asset comes first in the event: its id and URI are near the start of the value.
+        if (message.key() or b"").startswith(asset.encode()) or asset.encode() in value[:4000]:
+            event = ContentMetadata.model_validate_json(value)
+            if (event.asset.id.startswith(asset) or event.asset.uri == asset) and run in (None, event.run.id):
+                found = event
+    return found
