@@ -73,6 +73,8 @@ def run_plan(plan: Plan, policy: SourcePolicy, *, device: str = "auto", report: 
                 else:
                     aggregate.add_manifest(output)
                 aggregate.advance(job.stream)
+                for lane in aggregate.lanes.values():
+                    lane.recent.clear()  # nobody keeps a sidecar here
                 if report is not None:
                     report(aggregate.progress())
     return assemble.metadata(aggregate, dataref=None)

@@ -9,19 +9,17 @@ import av
 
 from processors import profiles, tasks
 from processors.aggregate import Aggregate, LaneKey, StreamState
+from processors.coverage import coverage
 from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
 from processors.spans import span_fields
 from processors.tasks.base import Outcome
 from processors.technical import technical
-from schemas.chunk import hop_edge
 from schemas.events import (
     ActiveArea,
     AssetCoverage,
     ChunkCoverage,
     ContentMetadata,
-    Coverage,
     Finding,
-    Gap,
     Measurement,
     Producer,
     Run,
@@ -42,10 +40,10 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     plan = aggregate.plan
     outcomes = aggregate.finish()
     makers = {task.name: f"p{i}" for i, task in enumerate(plan.tasks, start=1)}
-    coverage = _coverage(aggregate)
+    covered = coverage(aggregate)
     findings = _findings(aggregate, makers)
     measurements = [
-        _measurement(aggregate, key, draft, makers[key[1]], coverage) for key, o in outcomes.items() for draft in o.measurements
+        _measurement(aggregate, key, draft, makers[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
     ]
     facts: dict[str, dict[str, Any]] = {}
     for (stream, _), outcome in outcomes.items():
@@ -56,13 +54,13 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
         correlation=plan.correlation,
         run=Run(
             id=plan.run,
-            status="incomplete" if coverage.gaps else "complete",
-            reason=coverage.gaps[0].reason if coverage.gaps else None,
+            status="incomplete" if covered.gaps else "complete",
+            reason=covered.gaps[0].reason if covered.gaps else None,
             plan_version=plan.plan_version,
             caused_by=plan.caused_by,
             code=plan.code,
         ),
-        coverage=coverage,
+        coverage=covered,
         clocks={s.id: s.clock for s in plan.streams if s.decision == "analysed"},
         technical=about,
         measurements=tuple(sorted(measurements, key=lambda m: (m.stream, m.id, m.channel if m.channel is not None else -1))),
@@ -105,91 +103,6 @@ def _verdicts(names: Sequence[str], event: ContentMetadata) -> tuple[Any, ...]:
         )
         for name in names
     )
-
-
-def _coverage(aggregate: Aggregate) -> AssetCoverage:
-    streams = {name: _stream_coverage(aggregate, state) for name, state in aggregate.streams.items()}
-    videos = [c for name, c in streams.items() if aggregate.streams[name].plan.kind == "video"]
-    lanes = aggregate.lanes.values()
-    ok = sum(lane.tally.ok for lane in lanes)
-    failed = sum(len(lane.tally.failures) for lane in lanes)
-    skipped = sum(lane.tally.skipped for lane in lanes)
-    return AssetCoverage(
-        video_frames=videos[0] if videos else None,
-        streams=streams,
-        chunks=ChunkCoverage(expected=ok + failed + skipped, ok=ok, failed=failed, skipped=skipped),
-        gaps=tuple(_gaps(aggregate)),
-    )
-
-
-def _stream_coverage(aggregate: Aggregate, state: StreamState) -> Coverage:
-    decoded = state.decoded
-    expected = decoded
-    if state.plan.frames is not None:
-        expected = max(decoded, state.plan.frames)
-    concealed = sum(m.concealed for m in state.manifests.values())
-    failed = min(decoded - concealed, _failed_units(aggregate, state))
-    return Coverage(
-        expected=expected,
-        decoded=decoded,
-        analysed=decoded - concealed - failed,
-        concealed=concealed,
-        failed=failed,
-        missing=expected - decoded,
-    )
-
-
-def _failed_units(aggregate: Aggregate, state: StreamState) -> int:
-    """Frames or samples that at least one task failed on, each counted once."""
-    spans = sorted(
-        (record.first_row, record.first_row + record.rows[0])
-        for (stream, _), lane in aggregate.lanes.items()
-        if stream == state.plan.id
-        for segment, n in lane.tally.failures
-        if segment in state.manifests
-        for record in [lane.records(state.manifests[segment])[n]]
-    )
-    total, reach = 0, 0
-    for low, high in spans:
-        low = max(low, reach)
-        if high > low:
-            total += _units(state, high) - _units(state, low)
-            reach = high
-    return total
-
-
-def _units(state: StreamState, row: int) -> int:
-    audio = state.plan.audio
-    return row if audio is None else min(state.decoded, hop_edge(audio.rate, row))
-
-
-def _gaps(aggregate: Aggregate) -> list[Gap]:
-    gaps = []
-    jobs = {(job.stream, job.segment): job for job in aggregate.plan.jobs}
-    for name, state in aggregate.streams.items():
-        clock = state.plan.clock
-        for segment, failure in sorted(state.failed.items()):
-            job = jobs[name, segment]
-            start, end = (None if t is None else clock.event_time(t) for t in (job.start, job.end))
-            gaps.append(Gap(stream=name, clock=name, start=start, end=end, reason=f"{failure.reason}: {failure.message}"))
-        for (stream, task), lane in aggregate.lanes.items():
-            if stream != name:
-                continue
-            for (segment, n), reason in sorted(lane.tally.failures.items()):
-                start, end = _record_span(state, lane.records(state.manifests[segment])[n], state.manifests[segment])
-                gaps.append(Gap(stream=name, clock=name, start=start, end=end, task=task, reason=reason))
-    return gaps
-
-
-def _record_span(state: StreamState, record: Any, manifest: Manifest) -> tuple[int | None, int | None]:
-    """Event times of a chunk: exact for sound; for video of its segment (the manifest has no pts of every frame)."""
-    clock, audio = state.plan.clock, state.plan.audio
-    if audio is not None:
-        low, high = record.first_row, record.first_row + record.rows[0]
-        return clock.event_time(hop_edge(audio.rate, low)), clock.event_time(hop_edge(audio.rate, high))
-    edges = manifest.first_pts, manifest.end_pts
-    start, end = (None if t is None else clock.event_time(t) for t in edges)
-    return start, end
 
 
 def _findings(aggregate: Aggregate, makers: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -254,10 +167,10 @@ def finding(plan: Plan, stream: str, draft: FindingDraft, by: str) -> Finding:
     )
 
 
-def _measurement(aggregate: Aggregate, key: LaneKey, draft: MeasurementDraft, by: str, coverage: AssetCoverage) -> Measurement:
+def _measurement(aggregate: Aggregate, key: LaneKey, draft: MeasurementDraft, by: str, covered: AssetCoverage) -> Measurement:
     stream, _ = key
     value, reason = draft.value, draft.reason
-    if coverage.streams[stream].analysed == 0:
+    if covered.streams[stream].analysed == 0:
         value, reason = None, "nothing of this stream was analysed"
     return Measurement(
         id=draft.id,
@@ -266,7 +179,7 @@ def _measurement(aggregate: Aggregate, key: LaneKey, draft: MeasurementDraft, by
         channel=draft.channel,
         value=value,
         unit=draft.unit,
-        reliable=draft.reliable and value is not None and not any(g.stream == stream for g in coverage.gaps),
+        reliable=draft.reliable and value is not None and not any(g.stream == stream for g in covered.gaps),
         reason=reason,
         method=draft.method,
         by=by,

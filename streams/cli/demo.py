@@ -15,7 +15,7 @@ from processors.source import to_uri
 from streams.cli import common, render
 from streams.cli.ingest import exit_code, follow
 from streams.client import Follower, Upload, publish
-from streams.local import stack_up
+from streams.local.session import stack_up
 
 
 def demo(

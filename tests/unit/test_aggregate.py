@@ -99,6 +99,9 @@ def _plan() -> Plan:
     )
 
 
+PLANNED = ({"ce_type": EventType.PLANNED.encode()}, _plan().model_dump_json().encode())
+
+
 def _cell(segment: int, n: int, values: np.ndarray, status: CellStatus = CellStatus.OK) -> CellResult:
     first = (segment * CHUNKS + n) * ROWS
     value = Signals(first, ROWS, {"x": values[first : first + ROWS]}).to_bytes()
@@ -165,7 +168,7 @@ def _reference(tmp_path: Path) -> bytes:
     service = Service({}, SidecarWriter((tmp_path / "side").as_uri()), kafka.emit)
 
     async def drive() -> None:
-        await service.handle({"ce_type": EventType.PLANNED.encode()}, _plan().model_dump_json().encode())
+        await service.handle(*PLANNED)
         for headers, value in _messages(_values()):
             await service.handle(headers, value)
 
@@ -195,7 +198,7 @@ def test_any_order_duplicates_and_restarts_give_the_same_event(
     rng = random.Random(seed)
     messages = _messages(_values()) * 2
     rng.shuffle(messages)
-    messages.insert(rng.randrange(6), ({"ce_type": EventType.PLANNED.encode()}, _plan().model_dump_json().encode()))
+    messages.insert(rng.randrange(6), PLANNED)
     kafka, table, writer = Kafka(), {}, SidecarWriter((tmp_path / "side").as_uri())
 
     async def drive() -> None:
@@ -248,7 +251,7 @@ def test_failed_cell_and_failed_job_are_named_gaps(tmp_path: Path) -> None:
     )
 
     async def drive() -> None:
-        await service.handle({"ce_type": EventType.PLANNED.encode()}, _plan().model_dump_json().encode())
+        await service.handle(*PLANNED)
         for segment in range(2):
             cells = [
                 _cell(segment, n, values, CellStatus.FAILED if (segment, n) == (1, 1) else CellStatus.OK) for n in range(CHUNKS)

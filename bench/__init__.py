@@ -1,0 +1,1 @@
+"""Benchmarks: each checks that results are right before it prints a figure."""

@@ -1,0 +1,94 @@
+"""How much of an asset was looked at: frames and samples, cells, and the gaps by name."""
+
+from __future__ import annotations
+
+from processors.aggregate import Aggregate, StreamState
+from schemas.chunk import hop_edge
+from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Gap
+from schemas.manifest import ChunkRecord, Manifest
+
+
+def coverage(aggregate: Aggregate) -> AssetCoverage:
+    """Coverage of every analysed stream, the cells by outcome, and the gaps by name."""
+    streams = {name: _stream_coverage(aggregate, state) for name, state in aggregate.streams.items()}
+    videos = [c for name, c in streams.items() if aggregate.streams[name].plan.kind == "video"]
+    lanes = aggregate.lanes.values()
+    ok = sum(lane.tally.ok for lane in lanes)
+    failed = sum(len(lane.tally.failures) for lane in lanes)
+    skipped = sum(lane.tally.skipped for lane in lanes)
+    return AssetCoverage(
+        video_frames=videos[0] if videos else None,
+        streams=streams,
+        chunks=ChunkCoverage(expected=ok + failed + skipped, ok=ok, failed=failed, skipped=skipped),
+        gaps=tuple(_gaps(aggregate)),
+    )
+
+
+def _stream_coverage(aggregate: Aggregate, state: StreamState) -> Coverage:
+    decoded = state.decoded
+    expected = decoded
+    if state.plan.frames is not None:
+        expected = max(decoded, state.plan.frames)
+    concealed = sum(m.concealed for m in state.manifests.values())
+    failed = min(decoded - concealed, _failed_units(aggregate, state))
+    return Coverage(
+        expected=expected,
+        decoded=decoded,
+        analysed=decoded - concealed - failed,
+        concealed=concealed,
+        failed=failed,
+        missing=expected - decoded,
+    )
+
+
+def _failed_units(aggregate: Aggregate, state: StreamState) -> int:
+    """Frames or samples that at least one task failed on, each counted once."""
+    spans = sorted(
+        (record.first_row, record.first_row + record.rows[0])
+        for (stream, _), lane in aggregate.lanes.items()
+        if stream == state.plan.id
+        for segment, n in lane.tally.failures
+        if segment in state.manifests
+        for record in [lane.records(state.manifests[segment])[n]]
+    )
+    total, reach = 0, 0
+    for low, high in spans:
+        low = max(low, reach)
+        if high > low:
+            total += _units(state, high) - _units(state, low)
+            reach = high
+    return total
+
+
+def _units(state: StreamState, row: int) -> int:
+    audio = state.plan.audio
+    return row if audio is None else min(state.decoded, hop_edge(audio.rate, row))
+
+
+def _gaps(aggregate: Aggregate) -> list[Gap]:
+    gaps = []
+    jobs = {(job.stream, job.segment): job for job in aggregate.plan.jobs}
+    for name, state in aggregate.streams.items():
+        clock = state.plan.clock
+        for segment, failure in sorted(state.failed.items()):
+            job = jobs[name, segment]
+            start, end = (None if t is None else clock.event_time(t) for t in (job.start, job.end))
+            gaps.append(Gap(stream=name, clock=name, start=start, end=end, reason=f"{failure.reason}: {failure.message}"))
+        for (stream, task), lane in aggregate.lanes.items():
+            if stream != name:
+                continue
+            for (segment, n), reason in sorted(lane.tally.failures.items()):
+                start, end = _record_span(state, lane.records(state.manifests[segment])[n], state.manifests[segment])
+                gaps.append(Gap(stream=name, clock=name, start=start, end=end, task=task, reason=reason))
+    return gaps
+
+
+def _record_span(state: StreamState, record: ChunkRecord, manifest: Manifest) -> tuple[int | None, int | None]:
+    """Event times of a chunk: exact for sound; for video of its segment (the manifest has no pts of every frame)."""
+    clock, audio = state.plan.clock, state.plan.audio
+    if audio is not None:
+        low, high = record.first_row, record.first_row + record.rows[0]
+        return clock.event_time(hop_edge(audio.rate, low)), clock.event_time(hop_edge(audio.rate, high))
+    edges = manifest.first_pts, manifest.end_pts
+    start, end = (None if t is None else clock.event_time(t) for t in edges)
+    return start, end
