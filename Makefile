@@ -1,0 +1,69 @@
+# Everything starts here: `make` shows what there is. Each target sets up what it needs; a second run takes seconds.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMPS := .venv/stamps
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint accuracy bench lock clean
+
+help: ## Show this
+	@echo "Dailies: exact, complete content metadata for every upload. Linux, x86-64, Python 3.11."
+	@echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo
+	@echo "After 'make setup' the command is $(BIN)/dailies."
+
+setup: $(STAMPS)/project $(STAMPS)/kafka ## Install everything, pinned by hash, into .venv (no root, no system Java)
+	@:
+
+demo: setup ## Start a stack, send a rendered sample through it, show truth against found
+	@$(BIN)/dailies demo
+
+test: setup ## Run every test (installs the tools that tests compare with, where it may)
+	@scripts/install-test-tools.sh
+	@$(BIN)/python -m pytest
+
+lint: setup ## Check style, formatting and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+accuracy: setup ## Compare results with reference implementations
+	@scripts/install-test-tools.sh
+	@$(BIN)/python -m pytest tests/accuracy
+
+bench: setup ## Measure speed and latency on this machine
+	@$(BIN)/dailies bench
+
+lock: $(BIN)/uv ## Resolve dependencies anew: requirements.lock and Kafka's jars
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --quiet --output-file requirements.lock \
+	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+	    --python-version 3.11 --python-platform x86_64-manylinux_2_28
+	@! grep -nE '://' requirements.lock
+	@$(MAKE) --no-print-directory setup
+	@$(BIN)/python scripts/lock_jars.py
+
+clean: ## Remove what was installed and cached here; .dailies with its data stays
+	@[ ! -x $(BIN)/dailies ] || $(BIN)/dailies down
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.11 …")'
+	@$(PYTHON) -m venv .venv || { echo "The venv module is needed (Debian: apt-get install python3-venv)."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(STAMPS)/lock: requirements.lock | $(BIN)/uv
+	@echo "Installing what requirements.lock names …"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements.lock
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/project: pyproject.toml $(STAMPS)/lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Not fatal: whoever has a Kafka of their own needs none of it, and others hear it again at the first start.
+$(STAMPS)/kafka: streams/local/jars.lock.toml streams/local/java.py $(STAMPS)/project
+	@$(BIN)/python -m streams.local.aot && touch $@ || echo "Kafka is not prepared; going on without."
