@@ -15,7 +15,7 @@ app = typer.Typer(
     name="dailies",
     help="Exact, complete content metadata for every upload: an event-driven stream processor for media, on Kafka.",
     no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 

@@ -1,0 +1,75 @@
+"""The settings of the local Kafka: one node in KRaft combined mode, for one machine and a small heap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from streams.local.ports import LOOPBACK
+from streams.topics import MAX_MESSAGE_BYTES, MIB
+
+SEGMENT_BYTES = 16 * MIB
+"""A log segment. Deleting records frees whole closed segments, so small ones give the disk back soon."""
+
+
+def server_properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
+    """Kafka's ``server.properties`` for a broker and controller on loopback."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        # A static voter: its address lies here and not in the data, so another start may use another port.
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
+        "log.dirs": str(data),
+        "auto.create.topics.enable": "false",
+        **_one_node(),
+        **_sizes(),
+        **_prompt_deletion(),
+    }
+
+
+def _one_node() -> dict[str, str]:
+    """Everything internal with one replica and few partitions; no wait for members that will not come."""
+    return {
+        "default.replication.factor": "1",
+        "min.insync.replicas": "1",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "2",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.num.partitions": "2",
+        "group.initial.rebalance.delay.ms": "0",
+    }
+
+
+def _sizes() -> dict[str, str]:
+    """The largest record of any topic passes; buffers fit the heap."""
+    return {
+        "message.max.bytes": str(MAX_MESSAGE_BYTES),
+        "replica.fetch.max.bytes": str(MAX_MESSAGE_BYTES),
+        "replica.fetch.response.max.bytes": str(2 * MAX_MESSAGE_BYTES),
+        "log.cleaner.dedupe.buffer.size": str(16 * MIB),
+    }
+
+
+def _prompt_deletion() -> dict[str, str]:
+    """Records that were deleted leave the disk within seconds, not after the default minutes."""
+    return {
+        "log.segment.bytes": str(SEGMENT_BYTES),
+        "log.index.size.max.bytes": str(MIB),
+        "log.initial.task.delay.ms": "5000",
+        "log.retention.check.interval.ms": "5000",
+        "log.segment.delete.delay.ms": "1000",
+    }
+
+
+def render(properties: Mapping[str, str]) -> str:
+    """Java's properties syntax; a backslash in a value (a path) is doubled."""
+    return "".join(f"{key}={value}\n" for key, value in properties.items()).replace("\\", "\\\\")

@@ -1,0 +1,1 @@
+"""The tests; every folder is a package, so that files in two folders may have one name."""

@@ -1,0 +1,31 @@
+"""What tests need from the machine: a tool by name, the shared clips."""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+MEDIA = Path(__file__).resolve().parent.parent.parent / "shared" / "media"
+REQUIRE_ENV = "DAILIES_REQUIRE_TOOLS"
+
+
+def require_tool(name: str) -> str:
+    """Path of a program; without it the test skips by name, or fails where ``DAILIES_REQUIRE_TOOLS=1``."""
+    return shutil.which(name) or _missing(name)
+
+
+def require_library(name: str) -> str:
+    """File name of a shared library such as ``ebur128``; without it as ``require_tool``."""
+    return ctypes.util.find_library(name) or _missing(f"lib{name}")
+
+
+def _missing(name: str) -> NoReturn:
+    reason = f"{name} is not installed (scripts/install-test-tools.sh installs it)"
+    if os.environ.get(REQUIRE_ENV) == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
