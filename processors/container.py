@@ -1,0 +1,62 @@
+"""Containers, opened so that FFmpeg reads the one object that it is given and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import av
+import av.error
+from av.container import InputContainer
+
+from schemas.errors import SourceRefused, Unprocessable
+
+if TYPE_CHECKING:
+    from processors.source import Source
+
+BUFFER_BYTES = 256 << 10
+"""One Python call per so many bytes; more would only be thrown away at every seek."""
+MAX_STREAMS = 256
+
+FORMATS = (
+    *("mov", "matroska", "mxf", "mpegts", "mpeg", "avi", "flv", "asf", "ogg", "gxf", "lxf", "wtv", "nut", "rm", "dv"),
+    *("wav", "w64", "aiff", "caf", "au", "flac", "mp3", "aac", "ac3", "eac3", "dts", "dtshd", "truehd", "mlp", "amr"),
+    *("ape", "wv", "tak", "tta", "dsf", "iff", "ivf", "obu", "h264", "hevc", "vvc", "m4v", "mpegvideo", "vc1", "dnxhd"),
+    *("cavsvideo", "dirac", "yuv4mpegpipe", "ac4", "loas"),
+)
+"""The demuxers that may be used. No playlist (hls, dash, concat, imf, sdp): such a file names others; no image sequence."""
+
+# mov: no data references to other files; every format: no protocol has this name
+OPTIONS = {
+    "format_whitelist": ",".join(FORMATS),
+    "protocol_whitelist": "none",
+    "max_streams": str(MAX_STREAMS),
+    "enable_drefs": "0",
+    "use_absolute_path": "0",
+}
+
+
+def open_container(source: Source) -> InputContainer:
+    """Open a source as a media container. Close it before the source.
+
+    Raises ``Unprocessable``: ``empty``, or ``not_media`` where no allowed demuxer reads it.
+    """
+    if source.size == 0:
+        raise Unprocessable(f"{source.uri} is empty", reason="empty")
+    source.seek(0)
+    try:
+        return av.open(
+            source,
+            mode="r",
+            container_options=OPTIONS,
+            buffer_size=BUFFER_BYTES,
+            io_open=_refuse,
+            metadata_errors="replace",
+        )
+    except av.error.MemoryError:
+        raise
+    except av.error.FFmpegError as error:
+        raise Unprocessable(f"{source.uri} is not media that can be read: {error}", reason="not_media") from error
+
+
+def _refuse(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
+    raise SourceRefused(f"the file asks for another one: {url!r}")
