@@ -1,0 +1,185 @@
+"""Probing: one demux-only pass over an object gives its index, from which everything is planned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from typing import Any
+
+from av.container import InputContainer
+from av.stream import Disposition
+
+from processors.probe.formats import (
+    audio_clock,
+    audio_format,
+    language,
+    plain_clock,
+    start_timecode,
+    video_clock,
+    video_format,
+)
+from processors.probe.index import IndexedStream, KeyFrame, MediaIndex, VideoIndex
+from processors.probe.packets import NONE, Head, PacketTable, scan
+from processors.probe.video import StreamFacts, spacing, varies, video_index
+from processors.source import Source, SourcePolicy, open_container, open_source
+from schemas.errors import SourceChanged, Unprocessable
+
+__all__ = ["IndexedStream", "KeyFrame", "MediaIndex", "VideoIndex", "probe", "probe_source"]
+
+MAX_DIMENSION = 16384
+MAX_CHANNELS = 64
+PROGRESSIVE = 1
+FIELD_CODECS = frozenset({"h264", "mpeg2video", "vc1", "wmv3", "cavs"})
+"""Codecs whose packets may hold single fields."""
+PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+PREFIXES = {"video": "v", "audio": "a", "subtitle": "s", "data": "d"}
+
+
+def probe(uri: str, policy: SourcePolicy) -> MediaIndex:
+    """Index the object at a URI.
+
+    Raises ``SourceRefused``, ``SourceMissing``, ``SourceChanged``, and ``Unprocessable`` with the reason ``empty``,
+    ``not_media``, ``no_streams`` (nothing in it can be analysed), ``backend_missing`` or ``no_ranges``.
+    """
+    with open_source(uri, policy) as source:
+        index = probe_source(source)
+        if source.changed():
+            raise SourceChanged(f"{source.uri} changed while it was probed")
+        return index
+
+
+def probe_source(source: Source) -> MediaIndex:
+    """Index an open source."""
+    with open_container(source) as container:
+        streams = _Streams(container).indexed()
+        index = MediaIndex(
+            uri=source.uri,
+            version=source.version,
+            size=source.size,
+            container=container.format.name,
+            duration=container.duration / 1e6 if container.duration else None,
+            bit_rate=container.bit_rate or None,
+            streams=tuple(streams),
+        )
+    if not any(stream.decision == "analysed" for stream in index.streams):
+        reasons = "; ".join(f"{s.id}: {s.reason}" for s in index.streams) or "it has no streams"
+        raise Unprocessable(f"nothing in {source.uri} can be analysed: {reasons}", reason="no_streams")
+    return index
+
+
+class _Streams:
+    """The streams of one container, with their packets read."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+        self._start = Fraction(container.start_time or 0, 1_000_000)
+        self._all: list[Any] = list(container.streams)
+        self._scanned: dict[int, tuple[PacketTable, Head]] = {}
+
+    def indexed(self) -> list[IndexedStream]:
+        readable = [s for s in self._all if _kind(s) in ("video", "audio") and s.codec_context is not None]
+        self._scanned = scan(self._container, readable)
+        best = self._best_video()
+        counts: Counter[str] = Counter()
+        found = []
+        for stream in self._all:
+            prefix = PREFIXES.get(_kind(stream), "o")
+            found.append(self._index(stream, f"{prefix}{counts[prefix]}", best))
+            counts[prefix] += 1
+        return found
+
+    def _best_video(self) -> Any:
+        """The video stream with the most pixels in all: pixels of a picture times packets; the first of equal ones."""
+        candidates = [s for s in self._all if _kind(s) == "video" and self._fault(s) is None]
+
+        def pixels(stream: Any) -> int:
+            context = stream.codec_context
+            return int(context.width * context.height * len(self._scanned[stream.index][0]))
+
+        return max(candidates, key=pixels, default=None)
+
+    def _fault(self, stream: Any) -> str | None:
+        """Why a picture or sound stream cannot be analysed."""
+        if stream.codec_context is None:
+            return "unknown codec"
+        table, head = self._scanned[stream.index]
+        if not len(table):
+            return "no packets"
+        if stream.type == "audio":
+            form = audio_format(stream, head)
+            if form is None:
+                return "no sample rate or no channels found"
+            return f"more than {MAX_CHANNELS} channels" if form.channels > MAX_CHANNELS else None
+        picture = video_format(stream, head)
+        if not picture.width or not picture.height:
+            return "no picture size found"
+        if max(picture.width, picture.height) > MAX_DIMENSION:
+            return f"pictures of {picture.width}x{picture.height}, more than {MAX_DIMENSION} pixels a side"
+        return None
+
+    def _index(self, stream: Any, name: str, best: Any) -> IndexedStream:
+        kind = _kind(stream)
+        reason = _not_read(stream, kind) or self._fault(stream)
+        if reason is None and kind == "video" and stream is not best:
+            reason = "not the best video stream"
+        facts: dict[str, Any] = {"id": name, "index": stream.index, "kind": kind, "language": language(stream)}
+        if stream.codec_context is not None:
+            facts["codec"] = stream.codec_context.codec.canonical_name
+        if stream.index in self._scanned:
+            facts |= self._measured(stream)
+        facts |= {"clock": plain_clock(stream, self._start), "decision": "skipped", "reason": reason}
+        if reason is None:
+            facts |= {"decision": "analysed"} | (self._video(stream) if kind == "video" else self._audio(stream))
+        return IndexedStream(**facts)
+
+    def _measured(self, stream: Any) -> dict[str, Any]:
+        """Duration in seconds and bit rate, from the packets where the container is silent."""
+        table, _ = self._scanned[stream.index]
+        duration = float(stream.duration * stream.time_base) if stream.duration else None
+        known = table.pts[table.pts != NONE]
+        if duration is None and len(known):
+            duration = float((int(known.max()) - int(known.min()) + int(table.duration[-1])) * stream.time_base)
+        rate = stream.codec_context.bit_rate or (round(table.bytes * 8 / duration) if duration else None)
+        return {"duration": duration, "bit_rate": rate}
+
+    def _video(self, stream: Any) -> dict[str, Any]:
+        table, head = self._scanned[stream.index]
+        context = stream.codec_context
+        clock = video_clock(
+            stream,
+            self._start,
+            vfr=varies(table),
+            spacing=spacing(table),
+            timecode=start_timecode(stream, self._all, self._container.metadata),
+        )
+        facts = StreamFacts(
+            container=self._container.format.name,
+            tick=float(stream.time_base),
+            fields=context.codec.canonical_name in FIELD_CODECS and int(context.field_order) != PROGRESSIVE,
+            head=tuple(head.pts),
+            damaged=head.errors > 0,
+        )
+        return {"clock": clock, "video": video_format(stream, head), "index_of_video": video_index(table, facts)}
+
+    def _audio(self, stream: Any) -> dict[str, Any]:
+        table, head = self._scanned[stream.index]
+        form = audio_format(stream, head)
+        assert form is not None
+        known = table.pts[table.pts != NONE]
+        first = int(known[0]) if len(known) else None
+        return {"clock": audio_clock(stream, self._start, form.rate, head, first), "audio": form}
+
+
+def _kind(stream: Any) -> str:
+    """The plan's word for what a stream is; a cover picture is no video."""
+    if stream.type == "video" and stream.disposition & PICTURES:
+        return "other"
+    return stream.type if stream.type in PREFIXES else "other"
+
+
+def _not_read(stream: Any, kind: str) -> str | None:
+    if kind in ("video", "audio"):
+        return None
+    if stream.type == "video":
+        return "attached picture"
+    return f"{stream.type} streams are not analysed"

@@ -1,0 +1,207 @@
+"""What arrives on media.uploads: S3 and MinIO bucket notifications, CloudEvents, and plain ``{"uri": …}``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from urllib.parse import unquote_plus
+
+import orjson
+from pydantic import ValidationError
+
+from schemas.cloudevents import as_mapping
+from schemas.errors import WireError
+from schemas.ids import identity
+from schemas.plan import Correlation
+
+STRUCTURED = "application/cloudevents+json"
+UNKNOWN_TIME = "1970-01-01T00:00:00Z"
+"""The time of an event that has none, where the caller knows none either: always the same, so that ids stay the same."""
+MAX_URI = 8192
+MAX_CORRELATION_BYTES = 16_384
+
+RawHeaders = Mapping[str, bytes] | Iterable[tuple[str, bytes | str | None]] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One object that is to be analysed.
+
+    ``id`` names the event (``ce_id``), ``time`` is its RFC 3339 time. ``version`` is a hint: what the object store said that
+    it wrote. ``tasks`` and ``profiles`` None stand for the default ones.
+    """
+
+    uri: str
+    id: str
+    time: str
+    version: str | None = None
+    tasks: tuple[str, ...] | None = None
+    profiles: tuple[str, ...] | None = None
+    priority: Literal["normal", "urgent"] = "normal"
+    correlation: Correlation = field(default_factory=Correlation)
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A message that is well formed and asks for nothing: ``count`` records that name no new object."""
+
+    reason: str
+    count: int = 1
+
+
+class Uploads(list[Upload]):
+    """The uploads of one message; ``ignored`` records beside them (deletions, folders) were passed over."""
+
+    ignored: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    """What is known of an event from outside its data."""
+
+    id: str
+    time: str
+
+
+def parse_upload(
+    value: bytes | None, headers: RawHeaders = None, *, position: str | None = None, received: str | None = None
+) -> Uploads | Ignored:
+    """The uploads that a message names.
+
+    ``position`` (topic, partition and offset) is the id of an event that has none of its own, else a hash of its value
+    is; ``received`` (RFC 3339) is the time of one without. Raises ``WireError`` if it is none of the known forms.
+    """
+    known = as_mapping(headers)
+    body = _json(value)
+    envelope = _Envelope(position or identity("upload", value), _time(received or UNKNOWN_TIME))
+    content_type = known.get("content-type", b"").decode(errors="replace").partition(";")[0].strip().lower()
+    if content_type == STRUCTURED or (isinstance(body, dict) and "specversion" in body and "ce_id" not in known):
+        body, envelope = _structured(body, envelope)
+    elif "ce_id" in known:
+        envelope = _envelope(known["ce_id"].decode(errors="replace"), known.get("ce_time"), envelope)
+    if not isinstance(body, dict):
+        raise WireError("an upload event's data is not a JSON object")
+    if "Records" in body or body.get("Event") == "s3:TestEvent":
+        return _notification(body, envelope)
+    return Uploads([_plain(body, envelope)])
+
+
+def _json(value: bytes | None) -> Any:
+    try:
+        return orjson.loads(value or b"")
+    except orjson.JSONDecodeError as error:
+        raise WireError(f"not JSON: {error}") from error
+
+
+def _envelope(id: object, time: bytes | str | None, fallback: _Envelope) -> _Envelope:
+    if not isinstance(id, str) or not id:
+        raise WireError("a CloudEvent without an id")
+    if isinstance(time, bytes):
+        time = time.decode(errors="replace")
+    return _Envelope(id, _time(time) if time else fallback.time)
+
+
+def _structured(event: Any, fallback: _Envelope) -> tuple[Any, _Envelope]:
+    if not isinstance(event, dict):
+        raise WireError("a structured CloudEvent is not a JSON object")
+    envelope = _envelope(event.get("id"), event.get("time"), fallback)
+    if "data_base64" not in event:
+        return event.get("data"), envelope
+    try:
+        return _json(base64.b64decode(event["data_base64"], validate=True)), envelope
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise WireError(f"data_base64: {error}") from error
+
+
+def _time(text: object) -> str:
+    """The text, if it is an RFC 3339 time with an offset."""
+    try:
+        if isinstance(text, str) and datetime.fromisoformat(text).tzinfo is not None:
+            return text
+    except ValueError as error:
+        raise WireError(f"not an RFC 3339 time: {text!r}") from error
+    raise WireError(f"not an RFC 3339 time with an offset: {text!r}")
+
+
+def _plain(body: dict[str, Any], envelope: _Envelope) -> Upload:
+    uri, version = body.get("uri"), body.get("version")
+    priority: Any = body.get("priority") or "normal"
+    if not isinstance(uri, str) or not 0 < len(uri) <= MAX_URI:
+        raise WireError(f"uri is not a string of 1 to {MAX_URI} characters")
+    if priority not in ("normal", "urgent"):
+        raise WireError(f"priority is {priority!r}, not normal or urgent")
+    if version is not None and not isinstance(version, str):
+        raise WireError("version is not a string")
+    return Upload(
+        uri=uri,
+        id=envelope.id,
+        time=envelope.time,
+        version=version,
+        tasks=_names(body, "tasks"),
+        profiles=_names(body, "profiles"),
+        priority=priority,
+        correlation=_correlation(body.get("correlation")),
+    )
+
+
+def _names(body: dict[str, Any], field: str) -> tuple[str, ...] | None:
+    names = body.get(field)
+    if not names:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise WireError(f"{field} is not a list of names")
+    return tuple(dict.fromkeys(names))
+
+
+def _correlation(body: Any) -> Correlation:
+    if body is None:
+        return Correlation()
+    if len(orjson.dumps(body)) > MAX_CORRELATION_BYTES:
+        raise WireError(f"correlation is longer than {MAX_CORRELATION_BYTES} bytes: it travels in every event")
+    try:
+        return Correlation.model_validate(body)
+    except ValidationError as error:
+        raise WireError(f"correlation: {error}") from error
+
+
+def _notification(body: dict[str, Any], envelope: _Envelope) -> Uploads | Ignored:
+    """Records of created objects; all others (deletions, access, tags, folder markers) ask for nothing."""
+    if "Records" not in body:
+        return Ignored("test event")
+    records = body["Records"]
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise WireError("Records is not a list of objects")
+    found = [upload for record in records if (upload := _record(record, envelope)) is not None]
+    if not found:
+        return Ignored("no record of a new object", len(records))
+    uploads = Uploads(found)
+    uploads.ignored = len(records) - len(found)
+    return uploads
+
+
+def _record(record: dict[str, Any], envelope: _Envelope) -> Upload | None:
+    name = str(record.get("eventName", "")).removeprefix("s3:")
+    if not name:
+        raise WireError("a record without an eventName")
+    if not name.startswith("ObjectCreated:"):
+        return None
+    try:
+        bucket, object_ = record["s3"]["bucket"]["name"], record["s3"]["object"]
+        key = unquote_plus(object_["key"], errors="strict")
+        etag, version, sequencer = (object_.get(field) or "" for field in ("eTag", "versionId", "sequencer"))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise WireError(f"not an S3 record: {error!r}") from error
+    if not isinstance(bucket, str) or not bucket or not key:
+        raise WireError("an S3 record without a bucket or a key")
+    if key.endswith("/"):
+        return None
+    return Upload(
+        uri=f"s3://{bucket}/{key}",
+        id=identity("s3", bucket, key, sequencer, etag, version),
+        time=_time(record["eventTime"]) if "eventTime" in record else envelope.time,
+        version=str(version) if version not in ("", "null") else str(etag).strip('"') or None,
+    )
