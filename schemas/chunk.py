@@ -87,7 +87,7 @@ class ChunkHeader:
             body["units"] = tuple(body["units"])
             body["pts"] = tuple(body["pts"])
             return cls(**body)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise WireError(f"not a chunk header: {error}") from error
 
 

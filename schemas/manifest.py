@@ -37,12 +37,24 @@ class DecodeError(Wire):
     message: str
 
 
+class TimestampGap(Wire):
+    """Where an audio stream's timestamps leave its sample count by more than two ticks of the container's clock.
+
+    ``first`` is the sample position, ``samples`` by how many samples time jumps there (negative: back), ``pts`` the raw
+    timestamp, in the container's ticks.
+    """
+
+    first: int
+    samples: int
+    pts: int
+
+
 class Manifest(Wire):
     """What one job decoded and made.
 
     For video ``decoded`` counts the frames that belong to the job, for sound its samples; ``concealed`` those of them
-    that the decoder marked corrupt. ``first_pts`` is the first frame's raw pts, ``end_pts`` the last one's pts + duration.
-    ``seconds`` is CPU time by stage.
+    that the decoder marked corrupt (each stretch of them is among ``errors`` too). ``first_pts`` is the first frame's raw
+    pts, ``end_pts`` the last one's pts + duration; for sound they are sample positions. ``seconds`` is CPU time by stage.
     """
 
     run: str
@@ -57,6 +69,7 @@ class Manifest(Wire):
     end_pts: int | None = None
     chunks: tuple[ChunkRecord, ...]
     errors: tuple[DecodeError, ...] = ()
+    gaps: tuple[TimestampGap, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
 
     def to_bytes(self) -> bytes:

@@ -1,0 +1,44 @@
+"""What went wrong while a job was decoded, gathered without growing with the damage."""
+
+from __future__ import annotations
+
+from schemas.manifest import DecodeError
+
+MAX_ENTRIES = 500
+"""A manifest must stay a message, however damaged its stream is."""
+
+MAX_MESSAGE = 200
+
+
+class FaultLog:
+    """Decode errors in order. Neighbours of one kind become one entry; beyond ``MAX_ENTRIES`` the last one grows."""
+
+    def __init__(self) -> None:
+        self._entries: list[DecodeError] = []
+
+    def add(self, message: str, first: int, end: int, pts: int | None = None) -> None:
+        """Note that the rows ``[first, end)`` of the stream are affected; ``pts`` is raw."""
+        message = message[:MAX_MESSAGE]
+        last = self._entries[-1] if self._entries else None
+        if last is not None and last.message == message and last.first <= first <= last.end:
+            self._entries[-1] = last.model_copy(update={"end": max(last.end, end)})
+        elif last is not None and len(self._entries) >= MAX_ENTRIES:
+            self._entries[-1] = last.model_copy(update={"end": max(last.end, end), "message": "many errors from here on"})
+        else:
+            self._entries.append(DecodeError(first=first, end=end, pts=pts, message=message))
+
+    def entries(self) -> tuple[DecodeError, ...]:
+        """What was noted."""
+        return tuple(self._entries)
+
+
+def describe(error: BaseException) -> str:
+    """One line about an error of FFmpeg, without what differs from run to run."""
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{type(error).__name__}: {text}"
+
+
+def reraise_memory(error: BaseException) -> None:
+    """Running out of memory is the process's matter, not the stream's: FFmpeg's own such error goes on up."""
+    if isinstance(error, MemoryError):
+        raise error
