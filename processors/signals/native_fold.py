@@ -1,0 +1,246 @@
+"""The fold of native picture signals: black, flash frames, freezes, bars, illegal levels, and the stream's figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processors.findings import FindingDraft, FoldEvent, Phase
+from processors.signals import flash_frame
+from processors.signals.bars import BarsRows, BarsRule, Stretch, edged
+from processors.signals.flash_frame import Flash, FlashState
+from processors.signals.freeze import FrozenRows
+from processors.signals.freeze_runs import FreezeRule, FreezeState
+from processors.signals.intervals import Interval, IntervalRule, Rows, least_ticks
+from processors.signals.native_figures import Figures
+from processors.tasks.base import Outcome, Step, StreamContext, StreamEnd
+from schemas.cell import Signals
+from schemas.clock import Clock
+
+BLACK_PICTURE = 0.98
+"""A frame is black if at least this share of its pixels is (blackdetect's ``pic_th``)."""
+
+LEAST_SECONDS = 2.0
+"""Black, freezes and letterboxed stretches last at least so long."""
+
+ILLEGAL_SHARE, ILLEGAL_ROWS, ILLEGAL_BRIDGE = 0.01, 5, 1.0
+"""Levels are out of range where more than 1 % of the samples are (EBU R103), in at least five frames with pauses of up to
+1 s between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Everything between two steps. ``size`` is the picture's width and height."""
+
+    next_row: int = 0
+    size: tuple[int, int] = (0, 0)
+    black: Interval | None = None
+    illegal: Interval | None = None
+    freeze: FreezeState = field(default_factory=FreezeState)
+    bars: Stretch | None = None
+    flash: FlashState = field(default_factory=FlashState)
+    figures: Figures = field(default_factory=Figures)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "next_row": self.next_row,
+            "size": list(self.size),
+            "black": self.black and self.black.to_json(),
+            "illegal": self.illegal and self.illegal.to_json(),
+            "freeze": self.freeze.to_json(),
+            "bars": self.bars and self.bars.to_json(),
+            "flash": self.flash.to_json(),
+            "figures": self.figures.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> _State:
+        return cls(
+            next_row=body["next_row"],
+            size=(body["size"][0], body["size"][1]),
+            black=body["black"] and Interval(**body["black"]),
+            illegal=body["illegal"] and Interval(**body["illegal"]),
+            freeze=FreezeState.from_json(body["freeze"]),
+            bars=body["bars"] and Stretch.from_json(body["bars"]),
+            flash=FlashState.from_json(body["flash"]),
+            figures=Figures.from_json(body["figures"]),
+        )
+
+
+class NativeFold:
+    """Folds the signals of :class:`~processors.signals.native_analyser.NativeAnalyser`, in presentation order."""
+
+    def start(self, stream: StreamContext) -> dict[str, Any]:
+        """The state before the first row."""
+        return _State().to_json()
+
+    def step(self, stream: StreamContext, state: dict[str, Any], signals: Signals) -> Step:
+        """Fold the next rows in. Lost rows end every interval: nothing is known of them."""
+        if signals.rows == 0:
+            return Step(state)
+        work = _Work(_Rules.of(stream.clock), _State.from_json(state), stream.clock)
+        if signals.first_row > work.state.next_row:
+            work.end_all(hole=True)
+        for low, high in _same_size(signals):
+            work.step(signals, low, high)
+        return Step(work.state.to_json(), tuple(work.events))
+
+    def finish(
+        self, stream: StreamContext, state: dict[str, Any], journal: Mapping[str, NDArray[Any]], end: StreamEnd
+    ) -> Outcome:
+        """End what is open, and give the figures of the stream."""
+        work = _Work(_Rules.of(stream.clock), _State.from_json(state), stream.clock)
+        work.end_all(hole=False)
+        figures = work.state.figures
+        return Outcome(tuple(work.events), measurements=figures.measurements(), facts=figures.facts())
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules in ticks of one clock."""
+
+    black: IntervalRule
+    illegal: IntervalRule
+    freeze: FreezeRule
+    ticks: int
+
+    @classmethod
+    def of(cls, clock: Clock) -> _Rules:
+        ticks = least_ticks(clock, LEAST_SECONDS)
+        illegal = IntervalRule(rows=ILLEGAL_ROWS, bridge=least_ticks(clock, ILLEGAL_BRIDGE))
+        return cls(IntervalRule(ticks=ticks), illegal, FreezeRule(ticks), ticks)
+
+
+@dataclass(slots=True)
+class _Work:
+    """One step at work: the state as it changes and what has been said."""
+
+    rules: _Rules
+    state: _State
+    clock: Clock
+    events: list[FoldEvent] = field(default_factory=list)
+
+    def step(self, signals: Signals, low: int, high: int) -> None:
+        """Fold rows ``[low, high)`` in, which have one picture size."""
+        arrays = {name: array[low:high] for name, array in signals.arrays.items()}
+        rows = Rows(signals.first_row + low, arrays["pts"], arrays["pts"] + arrays["duration"])
+        size = int(arrays["width"][0]), int(arrays["height"][0])
+        if size != self.state.size:
+            self._end_bars(stream_ends=False)
+            self.state = replace(self.state, size=size)
+        black = arrays["black_ratio"] >= BLACK_PICTURE
+        self._intervals(rows, arrays, black)
+        self._freeze(rows, black, signals.observations)
+        self._bars(rows, arrays, black)
+        flash, flashes = flash_frame.step(self.state.flash, rows, arrays["flat"], arrays["diff"])
+        self.events += [_event(Phase.NEW, _flash(f)) for f in flashes] + [_event(Phase.END, _flash(f)) for f in flashes]
+        figures = self.state.figures.add(arrays, black, size)
+        self.state = replace(self.state, flash=flash, figures=figures, next_row=rows.first + len(rows))
+
+    def end_all(self, *, hole: bool) -> None:
+        """End what is open: at the stream's end, or before lost rows."""
+        state = self.state
+        self.events += [_event(phase, self._black(found)) for phase, found in self.rules.black.close(state.black)]
+        self.events += [_event(phase, _illegal(found)) for phase, found in self.rules.illegal.close(state.illegal)]
+        freeze, heard = self.rules.freeze.close(state.freeze, state.next_row)
+        self.events += [_event(phase, self._frozen(found)) for phase, found in heard]
+        self._end_bars(stream_ends=not hole)
+        self.state = replace(self.state, black=None, illegal=None, freeze=freeze, flash=FlashState())
+
+    def _intervals(self, rows: Rows, arrays: Mapping[str, NDArray[Any]], black: NDArray[np.bool_]) -> None:
+        dark, heard = self.rules.black.step(self.state.black, rows, black, arrays["black_ratio"])
+        self.events += [_event(phase, self._black(found)) for phase, found in heard]
+        ratio = arrays["out_of_range"]
+        illegal, heard = self.rules.illegal.step(self.state.illegal, rows, ratio > ILLEGAL_SHARE, ratio)
+        self.events += [_event(phase, _illegal(found)) for phase, found in heard]
+        self.state = replace(self.state, black=dark, illegal=illegal)
+
+    def _freeze(self, rows: Rows, black: NDArray[np.bool_], observations: tuple[Mapping[str, Any], ...]) -> None:
+        own = [FrozenRows.from_json(o) for o in observations if o["kind"] == "freeze"]
+        ahead = [FrozenRows.from_json(o) for o in observations if o["kind"] == "freeze_extension"]
+        freeze, heard = self.rules.freeze.step(self.state.freeze, rows, black, own, ahead)
+        self.events += [_event(phase, self._frozen(found)) for phase, found in heard]
+        self.state = replace(self.state, freeze=freeze)
+
+    def _bars(self, rows: Rows, arrays: Mapping[str, NDArray[Any]], black: NDArray[np.bool_]) -> None:
+        width, height = self.state.size
+        rule = BarsRule(self.rules.ticks, width, height)
+        bounds = arrays["area"]
+        seen = BarsRows(rows, bounds, (bounds[:, 0] >= 0) & ~black, edged(arrays["bars"]))
+        bars, heard = rule.step(self.state.bars, seen)
+        self.events += [_event(phase, _letterbox(found, width, height)) for phase, found in heard]
+        self.state = replace(self.state, bars=bars)
+
+    def _end_bars(self, *, stream_ends: bool) -> None:
+        width, height = self.state.size
+        heard = BarsRule(self.rules.ticks, width, height).close(self.state.bars, stream_ends=stream_ends)
+        self.events += [_event(phase, _letterbox(found, width, height)) for phase, found in heard]
+        self.state = replace(self.state, bars=None)
+
+    def _black(self, found: Interval) -> FindingDraft:
+        seconds = self.clock.seconds(found.end - found.start)
+        return _draft("video.black", found, seconds, "s", f"Black for {_short(seconds)} s")
+
+    def _frozen(self, found: Interval) -> FindingDraft:
+        seconds = self.clock.seconds(found.end - found.start)
+        return _draft("video.freeze", found, seconds, "s", f"The picture stands still for {_short(seconds)} s")
+
+
+def _same_size(signals: Signals) -> list[tuple[int, int]]:
+    sizes = signals.arrays["width"].astype(np.int64) << 32 | signals.arrays["height"]
+    edges = [0, *(np.flatnonzero(np.diff(sizes)) + 1).tolist(), signals.rows]
+    return list(pairwise(edges))
+
+
+def _event(phase: Phase, finding: FindingDraft) -> FoldEvent:
+    return FoldEvent(phase, finding)
+
+
+def _draft(
+    code: str,
+    found: Interval | Flash | Stretch,
+    value: float,
+    unit: str,
+    text: str,
+    area: tuple[int, int, int, int] | None = None,
+) -> FindingDraft:
+    return FindingDraft(
+        code=code,
+        start=found.start,
+        end=found.end,
+        value=value,
+        unit=unit,
+        text=text,
+        area=area,
+        start_row=found.row,
+        end_row=found.end_row,
+    )
+
+
+def _illegal(found: Interval) -> FindingDraft:
+    text = f"Up to {found.peak:.2%} of a frame's samples outside 16–235 (luma) or 16–240 (chroma)"
+    return _draft("video.out_of_range", found, found.peak, "ratio", text)
+
+
+def _flash(found: Flash) -> FindingDraft:
+    frames = found.end_row - found.row
+    text = f"{frames} frame{'s' if frames > 1 else ''} of one constant colour"
+    return _draft("video.flash_frame", found, float(frames), "frames", text)
+
+
+def _letterbox(found: Stretch, width: int, height: int) -> FindingDraft:
+    top, bottom, left, right = found.certain
+    tall, wide = BarsRule(0, width, height).sides(np.array([found.certain], np.int64))
+    name = "Windowbox" if tall[0] and wide[0] else "Letterbox" if tall[0] else "Pillarbox"
+    area = (left, top, right - left, bottom - top)
+    text = f"{name}: active picture {area[2]}x{area[3]} at {left},{top} of {width}x{height}"
+    return _draft("video.letterbox", found, 1 - area[2] * area[3] / (width * height), "ratio", text, area)
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2f}".rstrip("0").rstrip(".")
