@@ -8,13 +8,12 @@ import orjson
 
 from processors.tasks.base import Runner
 from schemas.cell import CellKey, CellResult, CellStatus
-from schemas.chunk import Chunk
+from schemas.chunk import Chunk, ChunkHeader
 from schemas.plan import TaskRef
 
 
-def cell_key(task: TaskRef, chunk: Chunk) -> CellKey:
+def cell_key(task: TaskRef, h: ChunkHeader) -> CellKey:
     """Which cell a task's result on a chunk is."""
-    h = chunk.header
     return CellKey(h.asset, h.run, h.stream, h.segment, h.rendition, h.n, task.name, task.version)
 
 
@@ -23,10 +22,10 @@ def infer(task: TaskRef, runner: Runner, chunk: Chunk) -> CellResult:
     begun = time.process_time()
     value = runner(chunk).to_bytes()
     seconds = time.process_time() - begun
-    return CellResult(cell_key(task, chunk), CellStatus.OK, chunk.header.digest, value, seconds, runner.runtime)
+    return CellResult(cell_key(task, chunk.header), CellStatus.OK, chunk.header.digest, value, seconds, runner.runtime)
 
 
-def failed_cell(task: TaskRef, chunk: Chunk, error: BaseException) -> CellResult:
+def failed_cell(task: TaskRef, header: ChunkHeader, error: BaseException) -> CellResult:
     """The result of a task that failed on a chunk for good: completeness holds, the gap gets a name."""
     value = orjson.dumps({"error": type(error).__name__, "message": str(error)[:1000]})
-    return CellResult(cell_key(task, chunk), CellStatus.FAILED, chunk.header.digest, value)
+    return CellResult(cell_key(task, header), CellStatus.FAILED, header.digest, value)
