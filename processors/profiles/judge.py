@@ -1,0 +1,249 @@
+"""The judge: a profile's rules applied to measurements and findings. Facts in, outcomes out; it measures nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal
+
+from processors.profiles.model import Profile, Rule
+from schemas.events import (
+    AssetCoverage,
+    Finding,
+    Measurement,
+    Outcome,
+    RuleReaction,
+    RuleResult,
+    Status,
+    Technical,
+    Verdict,
+)
+
+_ORDER: dict[Outcome, int] = {"fail": 0, "review": 1, "not_evaluated": 2, "pass": 3}
+_ONLY_WORSE_MEASUREMENTS = frozenset(
+    {
+        "loudness.true_peak",
+        "loudness.max_momentary",
+        "loudness.max_short_term",
+        "audio.peak",
+        "video.max_cll",
+        "video.max_fall",
+    }
+)
+_ONLY_WORSE_FINDINGS = frozenset(
+    {
+        "video.black",
+        "video.flash_frame",
+        "video.decode_error",
+        "video.timestamp_gap",
+        "audio.decode_error",
+        "audio.timestamp_gap",
+        "audio.clipping",
+    }
+)
+_LEADER = ("video.bars", "video.slate")
+_LEADER_JOIN_SECONDS = 0.5
+_NOT_ANALYSED = "the asset was not analysed"
+_PARTIAL = "not everything was analysed"
+
+
+def judge(
+    profile: Profile,
+    *,
+    measurements: Sequence[Measurement],
+    findings: Sequence[Finding],
+    coverage: AssetCoverage,
+    technical: Technical,
+    status: Status,
+    examined: Collection[str] | None = None,
+) -> Verdict:
+    """What the profile says about an asset.
+
+    One result per rule and analysed stream of the rule's kind; a rule on the asset as a whole, or one that finds no such
+    stream, gives one. A measurement that is missing, null, unreliable or in another unit is ``not_evaluated``, with the
+    reason. On partial coverage nothing passes; what is violated already still counts, except figures over the whole of a
+    stream that was not seen whole. ``examined`` holds the finding codes that the run's tasks look for: a rule on another
+    code is not evaluated (``None``: all were looked for). The verdict's outcome is the worst: fail, review,
+    not_evaluated, pass.
+    """
+    case = _Case(measurements, findings, coverage, technical, status, examined)
+    rules = tuple(result for rule in profile.rules for result in case.apply(rule))
+    worst = min((r.outcome for r in rules), key=_ORDER.__getitem__)
+    return Verdict(profile=profile.name, profile_sha256=profile.sha256, outcome=worst, rules=rules)
+
+
+def react(profile: Profile, finding: Finding, findings: Sequence[Finding] = ()) -> tuple[RuleReaction, ...]:
+    """The profile's rules on one finding as it comes; ``findings`` are the others so far.
+
+    A rule that is not violated is ``not_evaluated`` here: nothing passes before the end.
+    """
+    return tuple(_react(rule, finding, findings) for rule in profile.rules if rule.code == finding.code)
+
+
+def finality(code: str) -> Literal["irrevocable", "provisional"]:
+    """Whether a violation can still vanish: ``irrevocable`` for what can only get worse, such as a true peak."""
+    return "irrevocable" if code in _ONLY_WORSE_MEASUREMENTS | _ONLY_WORSE_FINDINGS else "provisional"
+
+
+class _Case:
+    """Everything the rules are applied to."""
+
+    def __init__(
+        self,
+        measurements: Sequence[Measurement],
+        findings: Sequence[Finding],
+        coverage: AssetCoverage,
+        technical: Technical,
+        status: Status,
+        examined: Collection[str] | None,
+    ) -> None:
+        self.measurements, self.findings, self.status, self.examined = measurements, findings, status, examined
+        self.streams = [(s.id, s.kind) for s in technical.streams if s.decision == "analysed"]
+        self.partial = {g.stream for g in coverage.gaps} | {
+            name for name, c in coverage.streams.items() if c.missing or c.failed or not c.analysed
+        }
+
+    def apply(self, rule: Rule) -> Iterable[RuleResult]:
+        """The rule's results, stream by stream."""
+        if self.status == "unprocessable":
+            return [_result(rule, None, "not_evaluated", reason=_NOT_ANALYSED)]
+        if rule.kind is None:
+            return [self._on_findings(rule, None)]
+        streams = [name for name, kind in self.streams if kind == rule.kind]
+        if not streams:
+            return [_result(rule, None, "not_evaluated", reason=f"there is no analysed {rule.kind} stream")]
+        one = self._on_findings if rule.on_finding else self._on_measurement
+        return [one(rule, name) for name in streams]
+
+    def _on_measurement(self, rule: Rule, stream: str) -> RuleResult:
+        """The worst of the stream's figures of that id (there may be one for each presentation or channel)."""
+        results = [self._figure(rule, m) for m in self.measurements if m.id == rule.code and m.stream == stream]
+        if not results:
+            return _result(rule, stream, "not_evaluated", reason="not measured")
+        return min(results, key=lambda r: (_ORDER[r.outcome], -_excess(rule, r.measured)))
+
+    def _figure(self, rule: Rule, m: Measurement) -> RuleResult:
+        if m.value is None:
+            return _result(rule, m.stream, "not_evaluated", reason=m.reason)
+        if not m.reliable:
+            reason = m.reason or "the measurement is not reliable"
+            return _result(rule, m.stream, "not_evaluated", m.value, reason=reason)
+        if m.unit != rule.unit:
+            return _result(rule, m.stream, "not_evaluated", m.value, reason=f"measured in {m.unit}, not in {rule.unit}")
+        if _excess(rule, m.value) > 0:
+            if finality(rule.code) == "provisional" and m.stream in self.partial:
+                return _result(rule, m.stream, "not_evaluated", m.value, reason=f"{_PARTIAL} of {m.stream}")
+            return _result(rule, m.stream, rule.outcome, m.value)
+        return self._kept(rule, m.stream, m.value)
+
+    def _on_findings(self, rule: Rule, stream: str | None) -> RuleResult:
+        seen = [f for f in self.findings if f.code == rule.code and stream in (None, f.stream)]
+        if rule.scope == "programme":
+            starts = {f.stream: _programme_start(self.findings, f.stream) for f in seen}
+            seen = [f for f in seen if f.end_seconds > starts[f.stream]]
+        bad = [f for f in seen if _violates(rule, f)]
+        if bad:
+            measured = float(len(bad)) if rule.op == "none" else _largest(bad, rule.unit)
+            return _result(rule, stream, rule.outcome, measured, findings=tuple(f.id for f in bad))
+        if self.examined is not None and rule.code not in self.examined:
+            return _result(rule, stream, "not_evaluated", reason="no task of this run looks for it")
+        return self._kept(rule, stream, 0.0 if rule.op == "none" or not seen else _largest(seen, rule.unit))
+
+    def _kept(self, rule: Rule, stream: str | None, measured: float | None) -> RuleResult:
+        if self.status != "complete":
+            return _result(rule, stream, "not_evaluated", measured, reason=_PARTIAL)
+        return _result(rule, stream, "pass", measured)
+
+
+def _excess(rule: Rule, value: float | None) -> float:
+    """How far a value is beyond the limit and its tolerance: positive where the rule is violated."""
+    if value is None or rule.limit is None:
+        return float("-inf")
+    tolerance = rule.tolerance or 0.0
+    # Decimal limits in binary: −23.2 lies on the limit of −23 ± 0.2, whatever the last bit says.
+    slack = 1e-9
+    if rule.op == "within":
+        return abs(value - rule.limit) - tolerance - slack
+    beyond = value - rule.limit if rule.op == "<=" else rule.limit - value
+    return beyond - tolerance - slack
+
+
+def _size(finding: Finding, unit: str | None) -> float | None:
+    """A finding's value in the rule's unit; its length where that is asked for in seconds and the value is something else."""
+    if finding.unit == unit and finding.value is not None:
+        return finding.value
+    return finding.end_seconds - finding.start_seconds if unit == "s" else None
+
+
+def _violates(rule: Rule, finding: Finding) -> bool:
+    if rule.op == "none":
+        return True
+    size = _size(finding, rule.unit)
+    # A finding of unknown size is not known to keep within the limit; a person decides.
+    return size is None or _excess(rule, size) > 0
+
+
+def _largest(findings: Sequence[Finding], unit: str | None) -> float | None:
+    sizes = (_size(f, unit) for f in findings)
+    return max((size for size in sizes if size is not None), default=None)
+
+
+def _programme_start(findings: Sequence[Finding], stream: str) -> float:
+    """Seconds from the start of the asset to the end of its leader: bars and slate with the black between and after them.
+
+    Black alone at the head is no leader: 0 then.
+    """
+    leader = sorted(
+        (f for f in findings if f.stream == stream and f.code in (*_LEADER, "video.black")), key=lambda f: f.start_seconds
+    )
+    edge, marked = 0.0, False
+    for finding in leader:
+        if finding.start_seconds > edge + _LEADER_JOIN_SECONDS:
+            break
+        edge = max(edge, finding.end_seconds)
+        marked = marked or finding.code in _LEADER
+    return edge if marked else 0.0
+
+
+def _result(
+    rule: Rule,
+    stream: str | None,
+    outcome: Outcome,
+    measured: float | None = None,
+    *,
+    reason: str | None = None,
+    findings: tuple[str, ...] = (),
+) -> RuleResult:
+    return RuleResult(
+        rule=rule.id,
+        code=rule.code,
+        stream=stream,
+        op=rule.op,
+        limit=rule.limit,
+        tolerance=rule.tolerance,
+        measured=measured,
+        unit="count" if rule.op == "none" else rule.unit,
+        outcome=outcome,
+        severity=rule.severity,
+        overridable=rule.overridable,
+        reason=reason,
+        findings=findings,
+    )
+
+
+def _react(rule: Rule, finding: Finding, findings: Sequence[Finding]) -> RuleReaction:
+    scoped = rule.scope == "programme"
+    if scoped and finding.end_seconds <= _programme_start([*findings, finding], finding.stream):
+        result = _result(rule, finding.stream, "not_evaluated", reason="it lies in the leader")
+    elif _violates(rule, finding):
+        measured = 1.0 if rule.op == "none" else _size(finding, rule.unit)
+        result = _result(rule, finding.stream, rule.outcome, measured, findings=(finding.id,))
+    else:
+        result = _result(rule, finding.stream, "not_evaluated", _size(finding, rule.unit), reason="within the limit so far")
+    # Bars or slate behind a black at the head may still make a leader of it.
+    certain = finality(rule.code) == "irrevocable" and not (scoped and finding.start_seconds <= _LEADER_JOIN_SECONDS)
+    action: dict[Outcome, Literal["hold", "review", "none"]] = {"fail": "hold", "review": "review"}
+    return RuleReaction(
+        **result.model_dump(),
+        finality="irrevocable" if certain and result.outcome == rule.outcome else "provisional",
+        suggested_action=action.get(result.outcome, "none"),
+    )
