@@ -29,8 +29,6 @@ def make(settings: Settings, bootstrap: str) -> faust.App:
         partitions=topics.AGGREGATOR_CHANGELOG.partitions,
         key_type=str,
         value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
     )
     to = functools.lru_cache(maxsize=None)(functools.partial(raw_topic, app))
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
-from processors import sample
 from processors.source import to_uri
 from streams.cli import common, render
 from streams.cli.ingest import exit_code, follow
 from streams.client import Follower, Upload, publish
 from streams.local.session import stack_up
+
+if TYPE_CHECKING:
+    from processors.sample import Truth
 
 
 def demo(
@@ -25,11 +29,8 @@ def demo(
     """Watch a clip go through the real pipeline and compare what is found with what was put in."""
     console = Console()
     settings = common.settings(data_dir=data_dir)
-    path = settings.data_dir / "sample" / "programme.mp4"
-    truth = sample.load(path)
-    if truth is None:
-        console.print("Rendering a programme of 60 s: bars, slate, scenes, black, freeze, silence, credits …")
-        truth = sample.render(path)
+    path = settings.data_dir / "sample" / "programme.mov"
+    truth = _sample(path, console)
     with stack_up(settings, keep=keep, console=console) as bootstrap:
         upload = Upload(to_uri(str(path)))
         with closing(Follower(bootstrap)) as follower:
@@ -46,8 +47,22 @@ def demo(
     raise typer.Exit(1 if missed else exit_code([upload]))
 
 
-def compare(console: Console, truth: sample.Truth, upload: Upload) -> int:
+def _sample(path: Path, console: Console) -> Truth:
+    """The rendered sample with its truth; rendered the first time."""
+    from processors import sample
+
+    if path.exists() and sample.truth_path(path).exists():
+        return sample.Truth.read(sample.truth_path(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Progress(console=console, transient=True) as bars:
+        line = bars.add_task("Rendering a programme of 60 s: bars, slate, scenes, black, freeze, silence, credits", total=1.0)
+        return sample.render(path, lambda share: bars.update(line, completed=share))
+
+
+def compare(console: Console, truth: Truth, upload: Upload) -> int:
     """Print truth against found; how many rows disagree."""
+    from processors import sample
+
     assert upload.metadata is not None
     rows = sample.compare(truth, upload.metadata)
     table = Table(title="Truth against found", title_justify="left", box=None, pad_edge=False, header_style="dim")

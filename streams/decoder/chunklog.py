@@ -1,0 +1,100 @@
+"""What the budget asks Kafka: where groups are, where logs begin, how many decoders there are; and the deleting itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from streams.decoder.offsets import TP
+from streams.log import CLIENT_LOGGER, get_logger
+
+_log = get_logger(__name__)
+
+_SECONDS = 10.0
+"""Limit of one request to the broker."""
+
+_NOT_EMPTY = (KafkaError.NON_EMPTY_GROUP, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS)
+"""A group with live members refuses an offset from outside: it is known by its members then."""
+
+
+class ChunkLog:
+    """The chunk topics as an administrator sees them. Methods raise ``KafkaException`` where the broker does not answer."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=logging.getLogger(CLIENT_LOGGER))
+
+    def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where each log begins."""
+        return self._offsets(tps, OffsetSpec.earliest())
+
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The next offset of each log."""
+        return self._offsets(tps, OffsetSpec.latest())
+
+    def _offsets(self, tps: Iterable[TP], spec: OffsetSpec) -> dict[TP, int]:
+        asked = {TopicPartition(topic, partition): spec for topic, partition in tps}
+        if not asked:
+            return {}
+        answers = self._admin.list_offsets(asked, request_timeout=_SECONDS)
+        return {(tp.topic, tp.partition): int(future.result().offset) for tp, future in answers.items()}
+
+    def members(self, groups: Iterable[str]) -> dict[str, int]:
+        """How many members each group has; 0 for one that does not exist."""
+        asked = sorted(set(groups))
+        if not asked:
+            return {}
+        answers = self._admin.describe_consumer_groups(asked, request_timeout=_SECONDS)
+        return {group: _count(future) for group, future in answers.items()}
+
+    def committed(self, group: str, tps: Iterable[TP]) -> dict[TP, int]:
+        """The group's next offset of every partition where it has committed one."""
+        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for topic, partition in tps])
+        answer = self._admin.list_consumer_group_offsets([asked], request_timeout=_SECONDS)[group].result()
+        return {(p.topic, p.partition): p.offset for p in answer.topic_partitions if p.offset >= 0}
+
+    def register(self, group: str, tps: Iterable[TP]) -> bool:
+        """Make a group known to the broker as a reader of these partitions, from where their logs begin.
+
+        Where the group has committed already it is left as it is. False if it could not be done everywhere because the
+        group has members just now: those make it known too, but only as long as they live.
+        """
+        wanted = list(tps)
+        known = self.committed(group, wanted)
+        new = [tp for tp in wanted if tp not in known]
+        if not new:
+            return True
+        begins = self.starts(new)
+        places = [TopicPartition(topic, partition, begins[topic, partition]) for topic, partition in new]
+        asked = ConsumerGroupTopicPartitions(group, places)
+        try:
+            answer = self._admin.alter_consumer_group_offsets([asked], request_timeout=_SECONDS)[group].result()
+            errors = [p.error for p in answer.topic_partitions if p.error is not None]
+        except KafkaException as error:
+            errors = [error.args[0]]
+        if any(error.code() not in _NOT_EMPTY for error in errors):
+            raise KafkaException(errors[0])
+        if not errors:
+            _log.info("group registered", group=group, topic=wanted[0][0], partitions=len(new))
+        return not errors
+
+    def delete(self, below: Mapping[TP, int]) -> dict[TP, int]:
+        """Delete the records below each offset; where the logs begin then."""
+        if not below:
+            return {}
+        places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in below.items()]
+        answers = self._admin.delete_records(places, request_timeout=_SECONDS, operation_timeout=_SECONDS)
+        return {(tp.topic, tp.partition): int(future.result().low_watermark) for tp, future in answers.items()}
+
+
+def _count(future: Future[Any]) -> int:
+    try:
+        return len(future.result().members)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return 0
+        raise

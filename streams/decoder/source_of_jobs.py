@@ -1,0 +1,205 @@
+"""Where decode jobs come from. The one place that knows it is a Kafka consumer group, so that it can change."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from streams.decoder.offsets import TP, OffsetTracker, Ticket
+from streams.log import CLIENT_LOGGER, get_logger
+from streams.record import Record
+from streams.topics import MAX_MESSAGE_BYTES, SEGMENTS, SEGMENTS_URGENT
+
+GROUP = "dailies-decoder"
+
+MAX_OPEN = 32
+"""Jobs of one partition that may be begun behind an unfinished one: what a crash repeats at most."""
+
+SESSION_MS = 8_000
+"""After so long without a heartbeat a decoder is taken for dead and its jobs go to the others."""
+
+_BUFFER = 4
+"""Jobs of one partition read ahead; then the partition is paused."""
+
+_log = get_logger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class JobMessage:
+    """One message of a segments topic. ``abandoned`` is set once its partition belongs to another decoder."""
+
+    record: Record
+    ticket: Ticket
+    abandoned: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def rank(self) -> tuple[bool, float, int]:
+        """Urgent ones first, then the oldest."""
+        return self.record.topic != SEGMENTS_URGENT.name, self.record.timestamp, self.record.offset
+
+
+def consumer_config(bootstrap: str) -> dict[str, Any]:
+    """A member of the decoder group: commits by hand, from the earliest job on.
+
+    The classic group protocol, not KIP-848's: there a killed member's jobs wait for the broker's session timeout (45 s, and
+    only the cluster's administrator may lower it), here for ours. Cooperative assignment moves only the partitions that
+    must move, so that no other job is abandoned.
+    """
+    return {
+        "bootstrap.servers": bootstrap,
+        "group.id": GROUP,
+        "group.protocol": "classic",
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": SESSION_MS,
+        "heartbeat.interval.ms": SESSION_MS // 4,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "queued.max.messages.kbytes": 4096,
+        "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
+        "fetch.wait.max.ms": 100,
+    }
+
+
+class JobSource:
+    """The jobs of this member, urgent ones first, then the oldest.
+
+    One thread calls :meth:`poll` all the time, however long jobs take: that keeps the membership, and commits. Any thread
+    may :meth:`take` a job and say that it is :meth:`done`, once everything the job made is in Kafka. ``on_abandoned``
+    is called in the polling thread with each job whose partition was taken away.
+    """
+
+    def __init__(
+        self, bootstrap: str, *, on_assigned: Callable[[], None], on_abandoned: Callable[[JobMessage], None], **overrides: Any
+    ) -> None:
+        self._on_assigned = on_assigned
+        self._on_abandoned = on_abandoned
+        self._tracker = OffsetTracker()
+        self._buffers: dict[TP, deque[JobMessage]] = {}
+        self._paused: set[TP] = set()
+        self._open: set[JobMessage] = set()
+        self._changed = threading.Condition()
+        self._consumer = Consumer({**consumer_config(bootstrap), **overrides}, logger=logging.getLogger(CLIENT_LOGGER))
+        self._consumer.subscribe(
+            [SEGMENTS.name, SEGMENTS_URGENT.name], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+        )
+
+    def poll(self, timeout: float) -> None:
+        """Read what has come within ``timeout`` seconds, and commit what is done. Raises ``KafkaException`` if it is fatal."""
+        message = self._consumer.poll(timeout)
+        if message is not None:
+            self._read(message)
+        self._commit()
+        self._balance()
+
+    def _read(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            if error.fatal():
+                raise KafkaException(error)
+            _log.warning("kafka", error=error.str(), code=error.name())
+            return
+        record = Record.from_confluent(message)
+        tp = (record.topic, record.partition)
+        with self._changed:
+            ticket = self._tracker.taken(tp, record.offset)
+            self._buffers.setdefault(tp, deque()).append(JobMessage(record, ticket))
+            self._changed.notify()
+
+    def take(self, timeout: float) -> JobMessage | None:
+        """The next job, or None if there is none within ``timeout`` seconds."""
+        with self._changed:
+            if self._next() is None:
+                self._changed.wait(timeout)
+            buffer = self._next()
+            if buffer is None:
+                return None
+            message = buffer.popleft()
+            self._open.add(message)
+            return message
+
+    def _next(self) -> deque[JobMessage] | None:
+        heads = (b for b in self._buffers.values() if b and self._begun(b[0].ticket.tp) < MAX_OPEN)
+        return min(heads, key=lambda b: b[0].rank, default=None)
+
+    def _begun(self, tp: TP) -> int:
+        return self._tracker.span(tp) - len(self._buffers[tp])
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that are read and not yet taken."""
+        with self._changed:
+            return sum(map(len, self._buffers.values()))
+
+    def done(self, message: JobMessage) -> None:
+        """Everything that the job made is in Kafka: its offset may be committed. Does nothing for an abandoned job."""
+        with self._changed:
+            self._open.discard(message)
+            self._tracker.done(message.ticket)
+            self._changed.notify()
+
+    def _commit(self) -> None:
+        with self._changed:
+            positions = self._tracker.committable()
+        if not positions:
+            return
+        offsets = [TopicPartition(topic, partition, position) for (topic, partition), position in positions.items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            # Tried again at the next poll: a rebalance is under way, or the broker is away. Jobs may repeat, none is lost.
+            _log.warning("commit failed", error=str(error))
+            return
+        with self._changed:
+            for tp, position in positions.items():
+                self._tracker.committed(tp, position)
+
+    def _balance(self) -> None:
+        """Pause partitions with enough read ahead, and resume those with room."""
+        with self._changed:
+            full = {tp for tp, buffer in self._buffers.items() if len(buffer) >= _BUFFER}
+        self._switch(self._consumer.pause, full - self._paused)
+        self._switch(self._consumer.resume, self._paused - full)
+        self._paused = full
+
+    @staticmethod
+    def _switch(change: Callable[[list[TopicPartition]], None], tps: Iterable[TP]) -> None:
+        partitions = [TopicPartition(topic, partition) for topic, partition in tps]
+        if partitions:
+            change(partitions)
+
+    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        with self._changed:
+            for p in partitions:
+                self._tracker.assigned((p.topic, p.partition))
+        _log.info("assigned", partitions=[f"{p.topic}/{p.partition}" for p in partitions])
+        self._on_assigned()
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._commit()
+        self._lost(consumer, partitions)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        gone = {(p.topic, p.partition) for p in partitions}
+        with self._changed:
+            for tp in gone:
+                self._tracker.revoked(tp)
+                self._buffers.pop(tp, None)
+            self._paused -= gone
+            abandoned = [m for m in self._open if m.ticket.tp in gone]
+            self._open.difference_update(abandoned)
+        _log.info("revoked", partitions=[f"{topic}/{partition}" for topic, partition in sorted(gone)], jobs=len(abandoned))
+        for message in abandoned:
+            message.abandoned.set()
+            self._on_abandoned(message)
+
+    def close(self) -> None:
+        """Commit what is done and leave the group; open jobs are abandoned and go to whoever comes next."""
+        self._commit()
+        self._consumer.close()

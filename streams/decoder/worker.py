@@ -1,0 +1,235 @@
+"""One decode child and the thread that feeds it: takes jobs, publishes what the child makes, and settles each job.
+
+The order of one job, and what a kill between two steps leaves behind:
+
+1. note the attempt on disk                                     (killed: the job is tried again, and counted)
+2. decode in the child; queue each chunk and cell as it comes   (killed: the same bytes are published again)
+3. wait until every chunk and cell is in Kafka                  (killed: as above)
+4. publish the manifest, which says where they are, and wait    (killed: the job is done twice, with equal results)
+5. forget the attempts; let the offset be committed             (killed before the commit: the job is done twice)
+
+A record that Kafka refuses for good ends the process at once, so that nothing further is committed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from confluent_kafka import Producer
+from pydantic import ValidationError
+
+from processors.decode.child import parse
+from processors.sandbox import Child, Limits
+from processors.source import SourcePolicy
+from schemas.errors import ChildError, DailiesError, DeliveryFailed, Unprocessable, WireError
+from schemas.plan import Job
+from streams.attempts import AttemptLedger
+from streams.deadletters import dead_letter
+from streams.decoder.budget import Budget
+from streams.decoder.publish import TRACEPARENT, Cancelled, JobPublisher
+from streams.decoder.source_of_jobs import JobMessage, JobSource
+from streams.log import get_logger
+from streams.producer import Deliveries
+from streams.settings import Settings
+from streams.topics import DEAD_LETTERS
+
+HANDLER = "processors.decode.child:handle"
+
+STAGE = "decoder"
+
+EXIT_SOFTWARE = 70
+"""The exit status of a process that ended itself."""
+
+TAKE_SECONDS = 0.5
+
+logger = get_logger(__name__)
+
+
+class Killed(ChildError):
+    """The job was begun as often as allowed, and each time the decoder's process ended before it was done."""
+
+    reason = "decoder_killed"
+
+
+class BadJob(WireError):
+    """A message of a segments topic that is no job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all workers of a process share."""
+
+    settings: Settings
+    source: JobSource
+    producer: Producer
+    budget: Budget
+    attempts: AttemptLedger
+    stop: threading.Event
+    handler: str = HANDLER
+
+    def limits(self) -> Limits:
+        """A child's limits. Decoding a feature takes hours, so only silence is limited, and not the whole."""
+        settings = self.settings
+        return Limits(stall_seconds=settings.decode_stall_seconds, memory_bytes=settings.decode_memory_bytes)
+
+
+class Worker:
+    """A thread with a child of its own, which works on one job at a time."""
+
+    def __init__(self, shared: Shared, number: int, *, fatal: Callable[[BaseException], NoReturn] | None = None) -> None:
+        self._shared = shared
+        self._fatal = fatal or end_process
+        self._child = Child(shared.handler, shared.limits())
+        self._message: JobMessage | None = None
+        self._thread = threading.Thread(target=self._run, name=f"decode-{number}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take jobs."""
+        self._thread.start()
+
+    def abandon(self, message: JobMessage) -> None:
+        """End the child if it works on this job. Safe from any thread."""
+        if self._message is message:
+            self._child.kill()
+
+    def kill(self) -> None:
+        """End the child, whatever it does. Safe from any thread; the process is stopping."""
+        self._child.kill()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has ended."""
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        try:
+            self._warm()
+            while not self._shared.stop.is_set():
+                message = self._shared.source.take(TAKE_SECONDS)
+                if message is not None:
+                    self._message = message
+                    self._settle(message)
+                    self._message = None
+        except BaseException as error:  # what nobody foresaw, and DeliveryFailed: nothing may be committed after it
+            self._fatal(error)
+        finally:
+            self._child.kill()
+
+    def _warm(self) -> None:
+        """Start the child before the first job needs it: its imports take a second."""
+        try:
+            self._child.start()
+        except ChildError as error:
+            logger.warning("child not started", error=str(error))
+
+    def _settle(self, message: JobMessage) -> None:
+        """Bring a job to its end: done, failed or taken away."""
+        key = message.record.delivery
+        try:
+            self._try(message, key)
+        except Cancelled:
+            self._shared.attempts.withdraw(key)
+            logger.info("job left to another decoder", place=message.record.place)
+            return
+        self._shared.attempts.done(key)
+        self._shared.source.done(message)
+
+    def _cancelled(self, message: JobMessage) -> bool:
+        return message.abandoned.is_set() or self._shared.stop.is_set()
+
+    def _try(self, message: JobMessage, key: str) -> None:
+        try:
+            job = Job.model_validate_json(message.record.value)
+        except ValidationError as error:
+            return self._send_dead_letter(message, BadJob(f"not a job: {error}"), 1)
+        failure: DailiesError = Killed("the decoder's process ended each time that it worked on this job")
+        while (attempt := self._shared.attempts.begin(key)) <= self._shared.attempts.limit:
+            try:
+                return self._attempt(job, message, attempt)
+            except (Unprocessable, WireError) as error:
+                return self._give_up(job, message, error, attempt)
+            except (Cancelled, DeliveryFailed) as error:
+                if self._cancelled(message):
+                    raise Cancelled(str(error)) from error
+                raise
+            except DailiesError as error:
+                if self._cancelled(message):
+                    raise Cancelled(str(error)) from error
+                failure = error
+                logger.warning("attempt failed", job=job.key.decode(), attempt=attempt, error=repr(error))
+        return self._give_up(job, message, failure, attempt - 1)
+
+    def _attempt(self, job: Job, message: JobMessage, attempt: int) -> None:
+        begun = time.monotonic()
+        publisher = self._publisher(job, message)
+        settings = self._shared.settings
+        policy = asdict(SourcePolicy(schemes=settings.schemes, roots=settings.roots))
+        request = {"job": job.model_dump(mode="json"), "policy": policy}
+        for answer in self._child.call(request):
+            publisher.publish(parse(answer))
+        publisher.finish()
+        logger.info(
+            "job done",
+            job=publisher.name,
+            attempt=attempt,
+            seconds=round(time.monotonic() - begun, 3),
+            chunks=publisher.chunks,
+            bytes=publisher.bytes,
+        )
+
+    def _publisher(self, job: Job, message: JobMessage) -> JobPublisher:
+        def cancelled() -> bool:
+            return self._cancelled(message)
+
+        return JobPublisher(
+            job,
+            Deliveries(self._shared.producer, cancelled=cancelled),
+            self._shared.budget,
+            time=job.created or _rfc3339(message.record.timestamp),
+            traceparent=message.record.headers.get(TRACEPARENT),
+            cancelled=cancelled,
+        )
+
+    def _give_up(self, job: Job, message: JobMessage, error: DailiesError, attempts: int) -> None:
+        """Say that the job will not deliver. Why it cannot be processed is the asset's matter; all else is a dead letter."""
+        if self._cancelled(message):
+            raise Cancelled(str(error)) from error
+        logger.error("job failed", job=job.key.decode(), attempts=attempts, error=repr(error))
+        publisher = self._publisher(job, message)
+        publisher.failed(reason=getattr(error, "reason", "bad_job"), message=str(error), attempts=attempts)
+        if not isinstance(error, Unprocessable):
+            self._send_dead_letter(message, error, attempts)
+
+    def _send_dead_letter(self, message: JobMessage, error: DailiesError, attempts: int) -> None:
+        record = message.record
+        key, value, headers = dead_letter(
+            record.topic,
+            record.partition,
+            record.offset,
+            record.key,
+            record.headers,
+            record.value,
+            stage=STAGE,
+            attempts=attempts,
+            error=error,
+        )
+        deliveries = Deliveries(self._shared.producer, cancelled=lambda: self._cancelled(message))
+        deliveries.produce(DEAD_LETTERS.name, key=key, value=value, headers=headers)
+        deliveries.flush_all()
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def end_process(error: BaseException) -> NoReturn:
+    """End the process without any clean-up: a commit on the way out would lose what was not delivered."""
+    logger.critical("the decoder cannot go on", error=repr(error), exc_info=error)
+    sys.stderr.flush()
+    os._exit(EXIT_SOFTWARE)

@@ -1,0 +1,128 @@
+"""Faust's consumer without its stalls, and with acks that count only when the guard has given them.
+
+Three causes of stalls in the stock consumer: when every partition's buffer is full it sleeps a fixed second; when only an
+idle partition is left active it waits a second for that one; and the driver lets the broker hold a fetch for 1.5 s with one
+fetch in flight per broker, so that an empty partition delays the others.
+
+And the stock consumer commits what was never processed: the stream acks in a ``finally``, so an agent that is cancelled in
+the middle of a message (a crash elsewhere in the worker) acks it, and a hole in the offsets is taken to include the message
+behind it. Here an offset is committed only after :meth:`Consumer.settle`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import Any
+
+import aiokafka
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, Message
+
+from streams.log import get_logger
+
+POLL_SECONDS = 0.01
+"""How long the consumer waits before it looks again whether a full buffer has room."""
+
+FETCH_WAIT_MS = 50
+"""How long the broker may hold a fetch back when there is nothing to read."""
+
+SERVICE_LOGGER = logging.getLogger("faust.services")
+"""Where Faust's own lines about these services go: by default a service logs as its module, and so at our level."""
+
+logger = get_logger(__name__)
+
+
+class Consumer(driver.Consumer):
+    """The stock consumer, but for how it waits and what it commits."""
+
+    logger = SERVICE_LOGGER
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._settled: defaultdict[TP, set[int]] = defaultdict(set)
+        self._seeks = 0
+        super().__init__(*args, **kwargs)
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP] | None]:
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            await self.sleep(POLL_SECONDS)
+            return {}, set()
+        if self._buffered_partitions:
+            timeout = min(timeout, POLL_SECONDS)
+        seeks = self._seeks
+        records, active = await super()._wait_next_records(timeout)
+        if records and seeks != self._seeks:
+            # Fetched around a seek, before it or after it: to deliver them could skip what lies in front of them.
+            await super().perform_seek()
+            return {}, active
+        return records, active
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets. Nothing flows from here on until the caller resumes the flow, as all do.
+
+        At the end of a table's recovery the flow is already on. The stock consumer then goes on fetching during the seek, and
+        what reaches the agents' buffers before the flow is resumed is thrown away there: a hole that stalls commits for good.
+        """
+        self.stop_flow()
+        self._seeks += 1
+        await super().perform_seek()
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Read a partition again whose buffer has room.
+
+        A callback may come after the partition was revoked, or while it is paused for a table's recovery: then it stays
+        out, or the agent would see its messages before the table is whole.
+        """
+        if tp in self._paused_partitions or tp not in self.assignment():
+            self._buffered_partitions.discard(tp)
+        else:
+            super().on_buffer_drop(tp)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget the revoked partitions, the settled offsets included (what is in work settles afterwards)."""
+        self._buffered_partitions.difference_update(revoked)
+        for tp in revoked:
+            self._settled.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    def settle(self, message: Message) -> None:
+        """Say that a message is done with: its results, or its dead letter, are in Kafka. Only then is it committed."""
+        self._settled[message.tp].add(message.offset)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        # The stock range includes the message behind the hole, which nobody has processed yet.
+        self._settled[tp].update(range(offset_from, offset_to))
+        await super()._add_gap(tp, offset_from, offset_to - 1)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        settled, acked = self._settled[tp], self._acked[tp]
+        unsettled = [offset for offset in acked if offset not in settled]
+        if unsettled:
+            logger.warning("messages were dropped without being processed; they will be read again", tp=tp, offsets=unsettled)
+            acked[:] = [offset for offset in acked if offset in settled]
+            self._acked_index[tp].difference_update(unsettled)
+        offset: int | None = super()._new_offset(tp)
+        if offset is not None:
+            self._settled[tp] = {o for o in settled if o >= offset}
+        return offset
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The driver's thread, with a client that does not let the broker hold fetches back."""
+
+    logger = SERVICE_LOGGER
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        # The driver hard-codes 1500 ms; the client reads this attribute when it starts, which is later.
+        client = super()._create_worker_consumer(transport)
+        client._fetch_max_wait_ms = FETCH_WAIT_MS
+        return client
+
+
+class Transport(driver.Transport):
+    """The transport that names them: ``app.transport = Transport(app.conf.broker_consumer, app)``."""
+
+    Consumer = Consumer

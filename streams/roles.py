@@ -1,0 +1,140 @@
+"""Runs one role in this process: from its start to its drained end, with its state where the supervisor looks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+import faust
+import orjson
+
+from schemas.errors import SetupError
+from streams import log
+from streams.guard import EXIT_SOFTWARE
+from streams.settings import Settings
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+STOP_SECONDS = 25.0
+"""How long a role may take to finish what it has begun; under Kubernetes' usual 30 s."""
+
+MakeApp = Callable[[], faust.App]
+
+logger = log.get_logger(__name__)
+
+
+class State(StrEnum):
+    """What a role says of itself in its state file."""
+
+    STARTING = "starting"
+    """It is connecting, or recovering its tables."""
+    READY = "ready"
+    """It has its partitions (perhaps none, where others have them all) and works."""
+
+
+def write_state(path: Path | None, state: State) -> None:
+    """Write the state file, ``{"pid": …, "state": …}``, at once as a whole. Does nothing without a path."""
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_bytes(orjson.dumps({"pid": os.getpid(), "state": state}))
+    fresh.replace(path)
+
+
+def run_role(
+    name: str, settings: Settings, *, bootstrap: str, group: str | None = None, tasks: Sequence[str] | None = None
+) -> int:
+    """Run a role until SIGTERM or SIGINT; returns the exit status, 0 after a clean end.
+
+    ``group`` and ``tasks`` say which agent tasks an inference role runs. On a signal the role finishes what it has begun,
+    commits and leaves; what waits in its buffers is read again by whoever comes next. Raises ``SetupError`` for a role that
+    does not exist. Call it from the main thread.
+    """
+    log.configure(settings, role=name if group is None else f"{name}-{group}")
+    write_state(settings.state_file, State.STARTING)
+    if name == "decoder":
+        return _run_decoder(settings, bootstrap)
+    make = _app_maker(name, settings, bootstrap, group, tasks)
+    return asyncio.run(run_app(make, settings.state_file))
+
+
+def _app_maker(name: str, settings: Settings, bootstrap: str, group: str | None, tasks: Sequence[str] | None) -> MakeApp:
+    # Imported here: a role pays only for what it uses, and the planner must not pay for torch.
+    match name:
+        case "planner":
+            from streams import planner
+
+            return lambda: planner.make(settings, bootstrap)
+        case "inference":
+            from streams import inference
+
+            if group is None:
+                raise SetupError("an inference role needs a task group: dailies run inference --group signals|networks")
+            return lambda: inference.make(settings, bootstrap, group=group, tasks=tasks)
+        case "aggregator":
+            from streams import aggregator
+
+            return lambda: aggregator.make(settings, bootstrap)
+    raise SetupError(f"there is no role {name!r}; there are planner, decoder, inference, aggregator")
+
+
+async def run_app(make: MakeApp, state_file: Path | None) -> int:
+    """Run a Faust app in the running loop until a stop signal. A crash of any of its services ends the process at once."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stopping.set)
+    app = make()
+
+    async def ready() -> None:
+        write_state(state_file, State.READY)
+        logger.info("ready")
+
+    app.on_startup_finished = ready
+    starting = asyncio.create_task(app.start())
+    ended = asyncio.create_task(app.wait_until_stopped())
+    asked = asyncio.create_task(stopping.wait())
+    starting.add_done_callback(lambda task: task.cancelled() or task.exception() is None or ended.cancel())
+    await asyncio.wait([ended, asked], return_when=asyncio.FIRST_COMPLETED)
+    if not asked.done():
+        _end(app.crash_reason or (starting.done() and starting.exception()) or None)
+    logger.info("stopping")
+    try:
+        await asyncio.wait_for(app.stop(), STOP_SECONDS)
+    except TimeoutError:
+        logger.warning("left what was in work; it is not committed and will be done again")
+        logging.shutdown()
+        os._exit(0)
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
+    ended.cancel()
+    if app.crashed:
+        _end(app.crash_reason)
+    logger.info("stopped")
+    return 0
+
+
+def _end(reason: BaseException | None) -> None:
+    """End a process whose app crashed, without the app's clean-up: parts of it are dead, and it could hang."""
+    logger.critical("crashed", error=repr(reason), exc_info=reason)
+    logging.shutdown()
+    os._exit(EXIT_SOFTWARE)
+
+
+def _run_decoder(settings: Settings, bootstrap: str) -> int:
+    from streams import decoder
+
+    stop = threading.Event()
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
+    decoder.run(settings, bootstrap, lambda: write_state(settings.state_file, State.READY), stop)
+    return 0
