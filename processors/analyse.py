@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from processors import assemble, tasks
 from processors.aggregate import Aggregate
 from processors.decode.job import run_job
-from processors.device import choose_device
 from processors.infer import infer
-from processors.plan import PlanRequest, make_plan, no_plan
+from processors.plan import DEFAULT_PROFILES, PlanRequest, make_plan, no_plan
 from processors.probe import probe
 from processors.source import SourcePolicy, open_source, to_uri
 from processors.tasks.base import Runner
@@ -21,6 +21,7 @@ from schemas.events import ContentMetadata
 from schemas.plan import Plan
 
 Report = Callable[[float], None]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 def analyse(
@@ -30,7 +31,7 @@ def analyse(
     policy: SourcePolicy | None = None,
     tasks_wanted: Sequence[str] | None = None,
     profiles: Sequence[str] | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     whole: bool = True,
     report: Report | None = None,
 ) -> ContentMetadata:
@@ -47,7 +48,7 @@ def analyse(
         code=code,
         tasks=None if tasks_wanted is None else tuple(tasks_wanted),
         single_segment=whole,
-        **({} if profiles is None else {"profiles": tuple(profiles)}),
+        profiles=DEFAULT_PROFILES if profiles is None else tuple(profiles),
     )
     try:
         plan = make_plan(probe(uri, policy), request)
@@ -56,7 +57,7 @@ def analyse(
     return run_plan(plan, policy, device=device, report=report)
 
 
-def run_plan(plan: Plan, policy: SourcePolicy, *, device: str = "auto", report: Report | None = None) -> ContentMetadata:
+def run_plan(plan: Plan, policy: SourcePolicy, *, device: Device = "auto", report: Report | None = None) -> ContentMetadata:
     """Carry out a plan in this process, job by job, and assemble the final event."""
     aggregate = Aggregate(plan)
     runners = _Runners(device)
@@ -83,13 +84,17 @@ def run_plan(plan: Plan, policy: SourcePolicy, *, device: str = "auto", report: 
 class _Runners:
     """Agent tasks loaded at first use; the device is only looked for when a network needs it."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: Device) -> None:
         self._device = device
         self._loaded: dict[str, Runner] = {}
 
     def __call__(self, name: str) -> Runner:
         if name not in self._loaded:
             task = tasks.agent_task(name)
-            device = choose_device(self._device) if task.spec.group == "networks" else "cpu"
-            self._loaded[name] = task.load(device)
+            self._loaded[name] = task.load(self._choose() if task.spec.group == "networks" else "cpu")
         return self._loaded[name]
+
+    def _choose(self) -> str:
+        from processors.device import choose_device  # brings torch, which most analyses do without
+
+        return choose_device(self._device)
