@@ -141,6 +141,19 @@ def _decode_findings(state: StreamState, manifest: Manifest) -> list[FindingDraf
                 end_row=rows[1] if rows else None,
             )
         )
+    rate = state.plan.audio.rate if state.plan.audio else 1
+    for gap in manifest.gaps:
+        seconds = gap.samples / rate
+        drafts.append(
+            FindingDraft(
+                code=f"{kind}.timestamp_gap",
+                start=gap.first,
+                end=gap.first + max(1, gap.samples),
+                value=seconds,
+                unit="s",
+                text=f"Timestamps jump by {seconds:+.4f} s against the samples",
+            )
+        )
     return drafts
 
 

@@ -29,7 +29,7 @@ FORMATS = (
 OPTIONS = {
     "format_whitelist": ",".join(FORMATS),
     "protocol_whitelist": "none",
-    "max_streams": str(MAX_STREAMS),
+    "max_streams": str(4 * MAX_STREAMS),
     "enable_drefs": "0",
     "use_absolute_path": "0",
 }
@@ -38,13 +38,13 @@ OPTIONS = {
 def open_container(source: Source) -> InputContainer:
     """Open a source as a media container. Close it before the source.
 
-    Raises ``Unprocessable``: ``empty``, or ``not_media`` where no allowed demuxer reads it.
+    Raises ``Unprocessable``: ``empty``, ``not_media`` where no allowed demuxer reads it, or ``too_many_streams``.
     """
     if source.size == 0:
         raise Unprocessable(f"{source.uri} is empty", reason="empty")
     source.seek(0)
     try:
-        return av.open(
+        container = av.open(
             source,
             mode="r",
             container_options=OPTIONS,
@@ -56,6 +56,10 @@ def open_container(source: Source) -> InputContainer:
         raise
     except av.error.FFmpegError as error:
         raise Unprocessable(f"{source.uri} is not media that can be read: {error}", reason="not_media") from error
+    if len(container.streams) > MAX_STREAMS:
+        container.close()
+        raise Unprocessable(f"{source.uri} has more than {MAX_STREAMS} streams", reason="too_many_streams")
+    return container
 
 
 def _refuse(url: str, flags: int, options: dict[str, Any]) -> NoReturn:

@@ -111,6 +111,8 @@ VOCABULARY: dict[str, Term] = {
     "video.flash_frame": Term("Picture", "Flash Frame", "0016B"),
     "video.freeze": Term("Picture", "Freeze Frame", "0017B"),
     "video.letterbox": Term("Picture", "Active Picture Area", None),
+    "video.bars": Term("Picture", "Color Bars", None),
+    "video.slate": Term("Picture", "Slate", None),
     "video.out_of_range": Term("Picture", "Illegal Video Levels", "0051B"),
     "video.decode_error": Term("File", "Decode Error", None),
     "video.timestamp_gap": Term("File", "Timestamp Gap", None),

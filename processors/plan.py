@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal
 
+from processors.policy import to_uri
 from processors.probe.index import IndexedStream, KeyFrame, MediaIndex, VideoIndex
 from processors.tasks import registry
 from processors.tasks.base import TaskSpec
-from schemas.errors import Unprocessable
+from schemas.errors import SourceRefused, Unprocessable
 from schemas.ids import asset_id, identity
 from schemas.plan import PLAN_VERSION, AssetRef, Correlation, Job, NoPlan, Plan, Seek, StreamPlan
 
@@ -87,6 +89,8 @@ def make_plan(index: MediaIndex, request: PlanRequest) -> Plan:
 
 def no_plan(uri: str, version: str | None, error: Unprocessable, request: PlanRequest) -> NoPlan:
     """Why there is no plan. Without a version the asset's id is that of the URI alone."""
+    with suppress(SourceRefused):  # a malformed one stays as it came
+        uri = to_uri(uri)
     asset = AssetRef(id=asset_id(uri, version or ""), uri=uri, version=version or "")
     return NoPlan(
         run=identity("run", asset.id, PLAN_VERSION, error.reason),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
@@ -15,12 +17,14 @@ from confluent_kafka.admin import (
     NewPartitions,
     NewTopic,
     ResourceType,
+    TopicMetadata,
 )
 
 from schemas.errors import BrokerError, SetupError
 from streams.connect import admin_client
 from streams.topics import TOPICS, Topic
 
+METADATA_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 VISIBLE_SECONDS = 30.0
 POLL_SECONDS = 0.05
@@ -77,8 +81,9 @@ def apply(bootstrap: str, topics: Sequence[Topic] = TOPICS, *, add_partitions: b
     """
     client = admin_client(bootstrap)
     done = Applied()
-    done.created = _create(client, [topic for topic in topics if topic.name not in _partitions(client, bootstrap)])
-    _await_leaders(client, topics)
+    existing = _partitions(client, bootstrap)
+    done.created = _create(client, [topic for topic in topics if topic.name not in existing])
+    _await_leaders(client, bootstrap, topics)
     present = describe(bootstrap, topics)
     _grow(client, _to_grow(topics, present, allowed=add_partitions), present, done)
     for topic in topics:
@@ -89,12 +94,15 @@ def apply(bootstrap: str, topics: Sequence[Topic] = TOPICS, *, add_partitions: b
     return done
 
 
-def _partitions(client: AdminClient, bootstrap: str) -> dict[str, int]:
+def _topics(client: AdminClient, bootstrap: str) -> dict[str, TopicMetadata]:
     try:
-        metadata = client.list_topics(timeout=REQUEST_SECONDS)
+        return dict(client.list_topics(timeout=METADATA_SECONDS).topics)
     except KafkaException as error:
         raise BrokerError(f"no Kafka answers at {bootstrap}: {error.args[0].str()}") from error
-    return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+
+
+def _partitions(client: AdminClient, bootstrap: str) -> dict[str, int]:
+    return {name: len(topic.partitions) for name, topic in _topics(client, bootstrap).items() if topic.error is None}
 
 
 def _configs(client: AdminClient, names: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -102,7 +110,10 @@ def _configs(client: AdminClient, names: Iterable[str]) -> dict[str, dict[str, s
     if not resources:
         return {}
     futures = client.describe_configs(resources, request_timeout=REQUEST_SECONDS)
-    return {resource.name: {key: entry.value for key, entry in future.result().items()} for resource, future in futures.items()}
+    found = {
+        resource.name: _result(future, f"cannot read the settings of {resource.name}") for resource, future in futures.items()
+    }
+    return {name: {key: entry.value for key, entry in entries.items()} for name, entries in found.items()}
 
 
 def _create(client: AdminClient, missing: Sequence[Topic]) -> list[str]:
@@ -123,12 +134,12 @@ def _create(client: AdminClient, missing: Sequence[Topic]) -> list[str]:
     return created
 
 
-def _await_leaders(client: AdminClient, topics: Sequence[Topic]) -> None:
+def _await_leaders(client: AdminClient, bootstrap: str, topics: Sequence[Topic]) -> None:
     """A topic is created before its partitions have a leader: a producer that is too early fails."""
     deadline = time.monotonic() + VISIBLE_SECONDS
     wanted = {topic.name for topic in topics}
     while True:
-        found = client.list_topics(timeout=REQUEST_SECONDS).topics
+        found = _topics(client, bootstrap)
         usable = {
             name for name, topic in found.items() if topic.partitions and all(p.leader >= 0 for p in topic.partitions.values())
         }
@@ -157,10 +168,7 @@ def _grow(client: AdminClient, grow: Sequence[Topic], present: Mapping[str, Desc
         return
     futures = client.create_partitions([NewPartitions(t.name, t.partitions) for t in grow], request_timeout=REQUEST_SECONDS)
     for topic in grow:
-        try:
-            futures[topic.name].result()
-        except KafkaException as error:
-            raise BrokerError(f"cannot add partitions to {topic.name}: {error.args[0].str()}") from error
+        _result(futures[topic.name], f"cannot add partitions to {topic.name}")
         done.grown[topic.name] = (present[topic.name].partitions, topic.partitions)
 
 
@@ -178,7 +186,11 @@ def _correct(client: AdminClient, wrong: Mapping[str, Mapping[str, str]]) -> Non
         for name, config in wrong.items()
     ]
     for resource, future in client.incremental_alter_configs(resources, request_timeout=REQUEST_SECONDS).items():
-        try:
-            future.result()
-        except KafkaException as error:
-            raise BrokerError(f"cannot correct the settings of {resource.name}: {error.args[0].str()}") from error
+        _result(future, f"cannot correct the settings of {resource.name}")
+
+
+def _result(future: Future[Any], problem: str) -> Any:
+    try:
+        return future.result()
+    except KafkaException as error:
+        raise BrokerError(f"{problem}: {error.args[0].str()}") from error

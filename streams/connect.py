@@ -1,12 +1,19 @@
-"""Connections for administration: a quiet admin client, and whether a cluster serves (a metadata answer, never a sleep)."""
+"""Connections for administration: a quiet admin client, a group's committed offsets, and whether a cluster serves."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+import time
+from collections.abc import Iterable
+from typing import Any, Self
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+
+RETRY_SECONDS = 0.1
+
+Place = tuple[str, int]
+"""Topic and partition."""
 
 _QUIET = logging.getLogger("dailies.kafka-client")
 _QUIET.addHandler(logging.NullHandler())
@@ -19,10 +26,54 @@ def admin_client(bootstrap: str, **config: Any) -> AdminClient:
 
 
 def cluster_id(bootstrap: str, timeout: float = 1.0) -> str | None:
-    """The id of the cluster that answers there with at least one broker, or None."""
+    """The id of the cluster that answers there with at least one broker, or None: a metadata answer, never a sleep."""
     try:
         client = admin_client(bootstrap, **{"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100})
         metadata = client.list_topics(timeout=timeout)
     except KafkaException:
         return None
     return str(metadata.cluster_id) if metadata.brokers else None
+
+
+class Bystander:
+    """A client with a group's name that never joins the group, and so can read its offsets at any time.
+
+    The admin client's ``list_consumer_group_offsets`` must not be used for that: while a group's coordinator is unknown,
+    loading or moving, it ends the process by a segmentation fault (librdkafka issue 5040).
+    """
+
+    def __init__(self, bootstrap: str, group: str) -> None:
+        self._consumer = Consumer(
+            {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "enable.auto.offset.store": False},
+            logger=_QUIET,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def committed(self, places: Iterable[Place], timeout: float) -> dict[Place, int]:
+        """The group's next offset of every partition where it has committed one.
+
+        Raises:
+            KafkaException: no answer within ``timeout`` seconds, in which a coordinator that is not there yet is asked again.
+        """
+        asked = [TopicPartition(topic, partition) for topic, partition in places]
+        if not asked:
+            return {}
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                found = self._consumer.committed(asked, timeout=max(RETRY_SECONDS, deadline - time.monotonic()))
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() + RETRY_SECONDS > deadline:
+                    raise
+                time.sleep(RETRY_SECONDS)
+            else:
+                return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._consumer.close()

@@ -25,7 +25,7 @@ from typing import Any, NoReturn, cast
 import faust
 from faust.types import EventT, StreamT
 
-from schemas.errors import DailiesError, WireError
+from schemas.errors import DailiesError, SetupError, WireError
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
 from streams.durable import DurableTable
@@ -95,6 +95,11 @@ class Guard:
     ledger: AttemptLedger | None = None
     settled: Callable[[Record, Outcome], None] | None = None
     end: Callable[[str, BaseException], NoReturn] = field(default=end_process)
+
+    def __post_init__(self) -> None:
+        for table in self.tables:
+            if self.app.tables.get(table.name) is not table:
+                raise SetupError(f"table {table.name} is unknown to its app and would never recover: make it with app.Table(…)")
 
     def agent(self, handle: Handler, *, given_up: GivenUp | None = None) -> Agent:
         """The body of an agent that runs ``handle`` on every record: ``app.agent(topic)(guard.agent(handle))``.

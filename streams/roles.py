@@ -99,13 +99,10 @@ async def run_app(make: MakeApp, state_file: Path | None) -> int:
         logger.info("ready")
 
     app.on_startup_finished = ready
-    starting = asyncio.create_task(app.start())
-    ended = asyncio.create_task(app.wait_until_stopped())
-    asked = asyncio.create_task(stopping.wait())
-    starting.add_done_callback(lambda task: task.cancelled() or task.exception() is None or ended.cancel())
-    await asyncio.wait([ended, asked], return_when=asyncio.FIRST_COMPLETED)
-    if not asked.done():
-        _end(app.crash_reason or (starting.done() and starting.exception()) or None)
+    serving = asyncio.create_task(_serve(app))
+    await asyncio.wait([serving, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.is_set():
+        _end(app.crash_reason or serving.exception())
     logger.info("stopping")
     try:
         await asyncio.wait_for(app.stop(), STOP_SECONDS)
@@ -113,14 +110,18 @@ async def run_app(make: MakeApp, state_file: Path | None) -> int:
         logger.warning("left what was in work; it is not committed and will be done again")
         logging.shutdown()
         os._exit(0)
-    starting.cancel()
-    with suppress(asyncio.CancelledError):
-        await starting
-    ended.cancel()
     if app.crashed:
         _end(app.crash_reason)
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
     logger.info("stopped")
     return 0
+
+
+async def _serve(app: faust.App) -> None:
+    await app.start()
+    await app.wait_until_stopped()
 
 
 def _end(reason: BaseException | None) -> None:

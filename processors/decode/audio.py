@@ -18,7 +18,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from processors.decode.block import Block
-from processors.decode.faults import MAX_ENTRIES, FaultLog, describe, reraise_memory
+from processors.decode.faults import CONCEALED, MAX_ENTRIES, FaultLog, describe, reraise_memory
 from processors.decode.packets import demux, select
 from schemas.manifest import TimestampGap
 from schemas.plan import Job
@@ -78,7 +78,7 @@ class AudioReader:
             self._faults.add("sound changes to {} {} {} Hz, which is converted".format(*found), self.samples, self.samples + 1)
         if frame.is_corrupt:
             self.concealed += frame.samples
-            self._faults.add("concealed by the decoder", self.samples, self.samples + frame.samples, frame.pts)
+            self._faults.add(CONCEALED, self.samples, self.samples + frame.samples, frame.pts)
         if self._clock is not None and not self._converter.active(found):
             self._clock.check(frame.pts, self.samples)
         for samples in self._converter.convert(frame, found):

@@ -9,6 +9,9 @@ MAX_ENTRIES = 500
 
 MAX_MESSAGE = 200
 
+CONCEALED = "concealed by the decoder"
+"""The message of rows that the decoder marked corrupt."""
+
 
 class FaultLog:
     """Decode errors in order. Neighbours of one kind become one entry; beyond ``MAX_ENTRIES`` the last one grows."""

@@ -22,13 +22,11 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from processors.decode.faults import FaultLog, describe, reraise_memory
+from processors.decode.faults import CONCEALED, FaultLog, describe, reraise_memory
 from processors.decode.frame import NativeFrame
 from processors.decode.packets import demux, select
 from processors.decode.picture import PictureReader
 from schemas.plan import Job, Seek
-
-CONCEALED = "concealed by the decoder"
 
 SEEK_BACK_SECONDS = (0, 1, 4, 16, 64)
 """How much earlier each new try to reach a key frame begins; after them the stream's start."""

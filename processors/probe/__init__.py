@@ -26,6 +26,7 @@ from schemas.errors import SourceChanged, Unprocessable
 
 __all__ = ["IndexedStream", "KeyFrame", "MediaIndex", "VideoIndex", "probe", "probe_source"]
 
+TRIES = 3
 MAX_DIMENSION = 16384
 MAX_CHANNELS = 64
 PROGRESSIVE = 1
@@ -39,13 +40,14 @@ def probe(uri: str, policy: SourcePolicy) -> MediaIndex:
     """Index the object at a URI.
 
     Raises ``SourceRefused``, ``SourceMissing``, ``SourceChanged``, and ``Unprocessable`` with the reason ``empty``,
-    ``not_media``, ``no_streams`` (nothing in it can be analysed), ``backend_missing`` or ``no_ranges``.
+    ``not_media``, ``too_many_streams``, ``no_streams`` (nothing in it can be analysed), ``backend_missing`` or ``no_ranges``.
     """
-    with open_source(uri, policy) as source:
-        index = probe_source(source)
-        if source.changed():
-            raise SourceChanged(f"{source.uri} changed while it was probed")
-        return index
+    for _ in range(TRIES):
+        with open_source(uri, policy) as source:
+            index = probe_source(source)
+            if not source.changed():
+                return index
+    raise SourceChanged(f"{uri} changed each time while it was probed: it is still being written")
 
 
 def probe_source(source: Source) -> MediaIndex:

@@ -85,7 +85,8 @@ def _origin(stream: Any, start: Fraction) -> int:
     own = stream.start_time
     if own is not None and abs(own * stream.time_base - start) <= Fraction(1, 1_000_000):
         return int(own)
-    return int(round(start / stream.time_base))
+    ticks: int = round(start / stream.time_base)
+    return ticks
 
 
 def audio_clock(stream: Any, start: Fraction, rate: int, head: Head, first_pts: int | None) -> Clock:

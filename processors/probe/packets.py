@@ -144,7 +144,7 @@ def scan(container: InputContainer, streams: list[Any]) -> dict[int, tuple[Packe
 
 def _packets(container: InputContainer, streams: list[Any]) -> Iterator[Packet[Any]]:
     """All packets. A cut file may end early for one stream and go on for the others: asked again, it goes on."""
-    errors, more = 0, True
+    errors, more = 0, bool(streams)  # to PyAV no streams are all streams
     while more and errors < READ_ERRORS:
         more = False
         try:

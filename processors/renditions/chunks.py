@@ -84,11 +84,6 @@ class FrameChunks:
         self._n = 0
         self._fresh = job.segment == 0
 
-    @property
-    def look(self) -> Look | None:
-        """What the frames look like at present."""
-        return self._look
-
     def change(self, look: Look) -> list[Chunk]:
         """Frames look different from here on. What was open ends without them; no halo reaches across."""
         chunks = self.close()

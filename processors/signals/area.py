@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,10 +23,8 @@ A dark part of a picture, such as a night sky, fades into the rest; a bar has an
 
 TOP, BOTTOM, LEFT, RIGHT = 1, 2, 4, 8
 
-_FIRST_LOOK = 16
-
-Sums = Callable[[int, int], NDArray[np.int64]]
-"""The sums of lines ``[low, high)``, counted from one edge of the picture inwards."""
+_COLUMNS = 256
+"""Columns are summed in blocks this wide: the sums stay in the core's first cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,64 +56,51 @@ def active_area(luma: NDArray[Any], bit_depth: int, brightest: int) -> Area:
     """
     max_code = (1 << bit_depth) - 1
     limit, step = round(LIMIT * max_code) + 1, EDGE_STEP << (bit_depth - 8)
-    height, width = luma.shape
     if brightest < limit:
         return NOTHING
-    if _all_edges_active(luma, limit):
-        return Area(0, height, 0, width, 0)
-    insets, bars = [], 0
-    for axis, sides in ((1, (TOP, BOTTOM)), (0, (LEFT, RIGHT))):
-        lines, length = luma.shape[1 - axis], luma.shape[axis]
-        for side, sums in zip(sides, _looks(luma, axis, max_code), strict=True):
-            inset = _inset(sums, lines, limit * length)
-            if inset is None:
-                return NOTHING
-            insets.append(inset)
-            bars |= side * _is_bar(sums, inset, lines, step * length)
-    top, bottom, left, right = insets
-    return Area(top, height - bottom, left, width - right, bars)
+    rows = _extent(luma, 1, limit, step, max_code)
+    columns = _extent(luma, 0, limit, step, max_code) if rows is not None else None
+    if rows is None or columns is None:
+        return NOTHING
+    bars = TOP * rows.low_bar | BOTTOM * rows.high_bar | LEFT * columns.low_bar | RIGHT * columns.high_bar
+    return Area(rows.low, rows.high, columns.low, columns.high, bars)
 
 
-def _all_edges_active(luma: NDArray[Any], limit: int) -> bool:
-    """Whether the outermost rows and columns are active: so it is in most pictures, and nothing else need be looked at."""
-    edges = luma[:1], luma[-1:], luma[:, :1], luma[:, -1:]
-    return all(cv2.norm(edge, cv2.NORM_L1) >= limit * edge.size for edge in edges)
+class _Extent(NamedTuple):
+    """Active lines ``[low, high)`` of one axis, and whether bars end there in sharp edges."""
+
+    low: int
+    high: int
+    low_bar: bool = False
+    high_bar: bool = False
 
 
-def _looks(luma: NDArray[Any], axis: int, max_code: int) -> tuple[Sums, Sums]:
-    """The sums of rows (axis 1) or columns (axis 0), seen from the first edge and from the other one."""
-    lines = luma.shape[1 - axis]
-
-    def forward(low: int, high: int) -> NDArray[np.int64]:
-        return _sums(luma[low:high] if axis == 1 else luma[:, low:high], axis, max_code)
-
-    def backward(low: int, high: int) -> NDArray[np.int64]:
-        return forward(lines - high, lines - low)[::-1]
-
-    return forward, backward
-
-
-def _inset(sums: Sums, lines: int, least: int) -> int | None:
-    """Lines before the first whose sum is at least ``least``; None if there is none."""
-    low, size = 0, _FIRST_LOOK
-    while low < lines:
-        high = min(lines, low + size)
-        active = sums(low, high) >= least
-        if active.any():
-            return low + int(np.argmax(active))
-        low, size = high, size * 2
-    return None
+def _extent(luma: NDArray[Any], axis: int, limit: int, step: int, max_code: int) -> _Extent | None:
+    """The extent over rows (axis 1) or columns (axis 0). The outermost lines of most pictures are active: that is quick."""
+    lines, length = luma.shape[1 - axis], luma.shape[axis]
+    outermost = (luma[:1], luma[-1:]) if axis == 1 else (luma[:, :1], luma[:, -1:])
+    if all(cv2.norm(line, cv2.NORM_L1) >= limit * length for line in outermost):
+        return _Extent(0, lines)
+    sums = _sums(luma, axis, max_code)
+    active = np.flatnonzero(sums >= limit * length)
+    if not len(active):
+        return None
+    low, high = int(active[0]), int(active[-1]) + 1
+    return _Extent(low, high, _is_bar(sums, low, step * length), _is_bar(sums[::-1], lines - high, step * length))
 
 
-def _is_bar(sums: Sums, inset: int, lines: int, step: int) -> bool:
-    if inset < smallest_bar(lines):
+def _is_bar(sums: NDArray[np.float64], inset: int, step: int) -> bool:
+    if inset < smallest_bar(len(sums)):
         return False
-    around = sums(inset - 2, min(inset + 3, lines))
-    return bool(around[-1] - around[0] >= step)
+    return bool(sums[min(inset + 2, len(sums) - 1)] - sums[inset - 2] >= step)
 
 
-def _sums(part: NDArray[Any], axis: int, max_code: int) -> NDArray[np.int64]:
+def _sums(luma: NDArray[Any], axis: int, max_code: int) -> NDArray[np.float64]:
     """Sums of columns (axis 0) or rows (axis 1), exact: float32 holds integers up to 2^24."""
-    if max_code * part.shape[axis] < 1 << 24:
-        return np.asarray(cv2.reduce(part, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel(), np.int64)
-    return np.asarray(part.sum(axis=axis, dtype=np.int64))
+    if max_code * luma.shape[axis] >= 1 << 24:
+        return np.asarray(luma.sum(axis=axis, dtype=np.float64))
+    if axis == 1:
+        return cv2.reduce(luma, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel().astype(np.float64)
+    parts = [luma[:, left : left + _COLUMNS] for left in range(0, luma.shape[1], _COLUMNS)]
+    sums = [cv2.reduce(part, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F).ravel() for part in parts]
+    return np.concatenate(sums).astype(np.float64)

@@ -25,7 +25,7 @@ def sad(a: Planes, b: Planes) -> int:
 
 def samples(planes: Planes) -> int:
     """Samples of all planes together."""
-    return sum(int(p.shape[0] * p.shape[1]) for p in planes)
+    return sum(p.size for p in planes)
 
 
 def relative(total: int, count: int, bit_depth: int) -> float:
@@ -50,7 +50,7 @@ class Signature:
         """The signature of a picture: luma in 32x18 blocks, other planes in 16x9, fewer where a plane is smaller."""
         means = [_means(plane, _LUMA_GRID if i == 0 else _CHROMA_GRID, bit_depth) for i, plane in enumerate(planes)]
         return cls(
-            areas=tuple(int(p.shape[0] * p.shape[1]) for p in planes),
+            areas=tuple(p.size for p in planes),
             blocks=tuple(m.size for m in means),
             means=base64.b64encode(np.concatenate(means).tobytes()).decode(),
         )

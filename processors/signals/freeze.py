@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.signals.difference import Signature, relative, sad, samples
+from processors.signals.difference import Signature, relative, sad
 
 CELL_SECONDS = 10
 NOISE = 0.001
@@ -32,11 +32,14 @@ NOISE = 0.001
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One frame's planes, kept for comparison. ``cell`` is its 10 s cell of presentation time, ``row`` its number."""
+    """One frame's planes, kept for comparison. ``samples`` counts those of all planes, ``row`` is the frame's number and
+    ``cell`` its 10 s cell of presentation time.
+    """
 
     planes: tuple[NDArray[Any], ...]
     geometry: tuple[object, ...]
     bit_depth: int
+    samples: int
     row: int
     cell: int
 
@@ -80,7 +83,7 @@ class Chain:
 
 def is_frozen(total: int, picture: Picture) -> bool:
     """Whether a sum of absolute differences is small enough for a freeze."""
-    return relative(total, samples(picture.planes), picture.bit_depth) <= NOISE
+    return relative(total, picture.samples, picture.bit_depth) <= NOISE
 
 
 def difference(a: Picture, b: Picture) -> int:

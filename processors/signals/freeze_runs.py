@@ -1,4 +1,4 @@
-"""Freezes from frozen rows: joins the runs of all segments, checks their drift, and names black runs black."""
+"""Freezes from frozen rows: joins the runs of all segments, checks their drift, leaves out what has a name of its own."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from processors.signals.difference import Signature
 from processors.signals.freeze import NOISE, FrozenRows, Mark
 from processors.signals.intervals import BoolRows, Heard, Interval, Rows
 
-BLACK_SHARE = 0.98
-"""A run of which at least this share of frames is black is named black and not freeze."""
+NAMED_SHARE = 0.98
+"""A run of which at least this share of frames has a name (black, colour bars, a card) is called that and not a freeze."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run that is still open: a picture and those that do not differ from it.
 
-    ``black`` counts its black frames, ``picture`` is its first frame's signature once the run has reached a mark.
+    ``named`` counts its frames that have a name, ``picture`` is its first frame's signature once the run has reached a mark.
     """
 
     start: int
     row: int
-    black: int = 0
+    named: int = 0
     told: bool = False
     picture: Signature | None = None
 
@@ -72,7 +72,7 @@ class FreezeRule:
         self,
         state: FreezeState,
         rows: Rows,
-        black: BoolRows,
+        named: BoolRows,
         own: Sequence[FrozenRows],
         extensions: Sequence[FrozenRows],
     ) -> tuple[FreezeState, Heard]:
@@ -80,7 +80,7 @@ class FreezeRule:
         ahead = _in_order((*state.ahead, *extensions))
         frozen, marks = _decide(rows, own, ahead)
         breaks, picture = _breaks(state.run, rows, frozen, marks)
-        run, heard = self._runs(state.run, rows, black, np.flatnonzero(breaks))
+        run, heard = self._runs(state.run, rows, named, np.flatnonzero(breaks))
         run, told = self._tell(replace(run, picture=picture), rows)
         left = tuple(part.since(rows.first + len(rows)) for part in ahead)
         return FreezeState(run, tuple(part for part in left if len(part.frozen)), int(rows.end[-1])), heard + told
@@ -90,35 +90,35 @@ class FreezeRule:
         heard = [] if state.run is None else self._end(state.run, state.end, end_row)
         return FreezeState(end=state.end), heard
 
-    def _runs(self, run: Run | None, rows: Rows, black: BoolRows, starts: NDArray[np.intp]) -> tuple[Run, Heard]:
+    def _runs(self, run: Run | None, rows: Rows, named: BoolRows, starts: NDArray[np.intp]) -> tuple[Run, Heard]:
         """The run that is open at the end, and the finished ones that last long enough."""
-        blacks = np.concatenate(([0], np.cumsum(black)))
+        names = np.concatenate(([0], np.cumsum(named)))
         heard: Heard = []
         if run is not None:
             first_end = int(starts[0]) if len(starts) else len(rows)
-            run = replace(run, black=run.black + int(blacks[first_end]))
+            run = replace(run, named=run.named + int(names[first_end]))
             if not len(starts):
                 return run, heard
             heard += self._end(run, int(rows.start[first_end]), rows.first + first_end)
         ticks = rows.start[starts]
         for k in np.flatnonzero(np.diff(ticks) >= self.ticks).tolist():
             low, high = int(starts[k]), int(starts[k + 1])
-            whole = Run(int(ticks[k]), rows.first + low, int(blacks[high] - blacks[low]))
+            whole = Run(int(ticks[k]), rows.first + low, int(names[high] - names[low]))
             heard += self._end(whole, int(ticks[k + 1]), rows.first + high)
         last = int(starts[-1])
-        return Run(int(rows.start[last]), rows.first + last, int(blacks[-1] - blacks[last])), heard
+        return Run(int(rows.start[last]), rows.first + last, int(names[-1] - names[last])), heard
 
     def _tell(self, run: Run, rows: Rows) -> tuple[Run, Heard]:
         """Say that the open run is a freeze as soon as it is certain; at most once a step."""
         end_row = rows.first + len(rows)
-        if int(rows.start[-1]) - run.start < self.ticks or _is_black(run.black, end_row - run.row):
+        if int(rows.start[-1]) - run.start < self.ticks or _is_named(run.named, end_row - run.row):
             return run, []
         phase = Phase.UPDATE if run.told else Phase.NEW
         return replace(run, told=True), [(phase, _interval(run, int(rows.end[-1]), end_row))]
 
     def _end(self, run: Run, end: int, end_row: int) -> Heard:
         found = _interval(run, end, end_row)
-        if end - run.start < self.ticks or _is_black(run.black, end_row - run.row):
+        if end - run.start < self.ticks or _is_named(run.named, end_row - run.row):
             return [(Phase.WITHDRAWN, found)] if run.told else []
         return [(Phase.END, found)] if run.told else [(Phase.NEW, found), (Phase.END, found)]
 
@@ -127,8 +127,8 @@ def _interval(run: Run, end: int, end_row: int) -> Interval:
     return Interval(run.start, end, run.row, end_row, end_row - run.row, 0.0, run.told)
 
 
-def _is_black(black: int, rows: int) -> bool:
-    return black >= BLACK_SHARE * rows
+def _is_named(named: int, rows: int) -> bool:
+    return named >= NAMED_SHARE * rows
 
 
 def _in_order(parts: Sequence[FrozenRows]) -> tuple[FrozenRows, ...]:

@@ -11,6 +11,7 @@ from av.video.plane import VideoPlane
 from numpy.typing import NDArray
 
 from processors.decode.frame import NativeFrame
+from processors.signals.difference import samples
 from processors.signals.freeze import Picture
 
 _ALL: Any = None
@@ -30,7 +31,7 @@ class Keeper:
 
     def keep(self, frame: NativeFrame, row: int, cell: int, live: Set[Picture]) -> Picture:
         """A lasting picture of a frame, the stream's ``row``. Buffers of pictures that are not ``live`` may be used for it."""
-        if all(_lasts(plane) for plane in frame.planes):
+        if _lasts(frame.planes[0]):
             return _picture(frame, frame.planes, row, cell)
         picture = _picture(frame, self._buffers(frame, live), row, cell)
         for source, target in zip(frame.planes, picture.planes, strict=True):
@@ -49,7 +50,7 @@ class Keeper:
 
 
 def _picture(frame: NativeFrame, planes: tuple[NDArray[Any], ...], row: int, cell: int) -> Picture:
-    return Picture(planes, frame.geometry, frame.bit_depth, row, cell)
+    return Picture(planes, frame.geometry, frame.bit_depth, samples(planes), row, cell)
 
 
 def _lasts(plane: NDArray[Any]) -> bool:

@@ -71,6 +71,8 @@ class LevelCounter:
         return sum(self._outside(stripe, legal, *_extremes(stripe)) for stripe in _stripes(plane))
 
     def _outside(self, stripe: NDArray[Any], legal: tuple[int, int], low: int, high: int) -> int:
+        if legal[0] <= low and high <= legal[1]:
+            return 0
         under = stripe.size - self._above(stripe, legal[0] - 1, low, high)
         return under + self._above(stripe, legal[1], low, high)
 

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from processors.decode.frame import NativeFrame
 from processors.signals.area import active_area
-from processors.signals.difference import relative, samples
+from processors.signals.cards import is_card
+from processors.signals.colour_bars import is_bars
+from processors.signals.difference import relative
 from processors.signals.freeze import CELL_SECONDS, Memo, Picture, Tracker
 from processors.signals.keeper import Keeper
 from processors.signals.levels import LevelCounter, Levels, LumaCount, is_flat
@@ -18,6 +20,12 @@ from processors.signals.light import Light, rgb_light, yuv_light
 from schemas.clock import Clock
 
 PQ = "smpte2084"
+
+BLACK_PICTURE = 0.98
+"""A frame is black if at least this share of its pixels is (blackdetect's ``pic_th``)."""
+
+BARS, CARD = 1, 2
+"""Templates: colour bars, and still text on a plain ground."""
 
 FREEZE, EXTENSION = "freeze", "freeze_extension"
 """Kinds of observations: frozen rows of this segment, and of the rows after it."""
@@ -37,6 +45,7 @@ class _Row(NamedTuple):
     flat: bool
     area: tuple[int, int, int, int]
     bars: int
+    template: int
     light_max: float
     light_mean: float
 
@@ -53,6 +62,7 @@ _COLUMNS: dict[str, Any] = {
     "flat": np.bool_,
     "area": np.int32,
     "bars": np.uint8,
+    "template": np.uint8,
     "light_max": np.float64,
     "light_mean": np.float64,
 }
@@ -66,7 +76,8 @@ class NativeAnalyser:
     absolute difference to the next frame over all planes / 2^depth, as freezedetect; NaN for the stream's last frame and
     where the geometry changes); ``out_of_range`` (share of all samples outside the legal range; NaN on full range and
     RGB); ``flat`` (constant colour); ``area`` (active rows and columns: top, bottom, left, right, half-open, -1 if nothing
-    is active) and ``bars`` (sides with a sharp-edged bar); ``light_max`` and ``light_mean`` (nits, PQ only, else NaN).
+    is active) and ``bars`` (sides with a sharp-edged bar); ``template`` (``BARS``, ``CARD`` or 0, which black and flat
+    pictures have); ``light_max`` and ``light_mean`` (nits, PQ only, else NaN).
 
     Observations carry which rows are frozen, since that is known for good only once segments are joined.
     """
@@ -147,7 +158,7 @@ class NativeAnalyser:
     def _difference(self, a: Picture, b: Picture) -> float:
         if a.geometry != b.geometry:
             return float("nan")
-        return relative(self._compare(a, b), samples(b.planes), b.bit_depth)
+        return relative(self._compare(a, b), b.samples, b.bit_depth)
 
     def _measure(self, frame: NativeFrame, picture: Picture) -> _Row:
         depth, planes = frame.bit_depth, picture.planes
@@ -156,6 +167,8 @@ class NativeAnalyser:
         luma = planes[0] if frame.model != "rgb" else _rgb_luma(planes)
         count = self._counter.luma(luma, levels)
         area = active_area(luma, depth, count.high)
+        bounds = (area.top, area.bottom, area.left, area.right)
+        black, flat = count.black / luma.size, not frame.corrupt and is_flat(planes, depth, count.high - count.low)
         light = _light(frame, picture)
         unit = 1 << (depth - 8)
         return _Row(
@@ -163,28 +176,35 @@ class NativeAnalyser:
             duration=frame.duration,
             width=frame.width,
             height=frame.height,
-            black_ratio=count.black / luma.size,
+            black_ratio=black,
             luma_mean=count.total / luma.size / unit,
             luma_max=count.high / unit,
-            out_of_range=self._out_of_range(planes, levels, count),
-            flat=not frame.corrupt and is_flat(planes, depth, count.high - count.low),
-            area=(area.top, area.bottom, area.left, area.right),
+            out_of_range=self._out_of_range(picture, levels, count),
+            flat=flat,
+            area=bounds,
             bars=area.bars,
+            template=0 if flat or black >= BLACK_PICTURE else _template(frame, planes, bounds),
             light_max=light.peak if light else float("nan"),
             light_mean=light.mean if light else float("nan"),
         )
 
-    def _out_of_range(self, planes: tuple[NDArray[Any], ...], levels: Levels, luma: LumaCount) -> float:
+    def _out_of_range(self, picture: Picture, levels: Levels, luma: LumaCount) -> float:
         if levels.chroma is None:
             return float("nan")
-        chroma = sum(self._counter.illegal(plane, levels.chroma) for plane in planes[1:])
-        return (luma.illegal + chroma) / samples(planes)
+        chroma = sum(self._counter.illegal(plane, levels.chroma) for plane in picture.planes[1:])
+        return (luma.illegal + chroma) / picture.samples
 
 
 def _rgb_luma(planes: tuple[NDArray[Any], ...]) -> NDArray[Any]:
     """BT.709 luma of an RGB picture, in full range and at its depth."""
     red_green = cv2.addWeighted(planes[0], 0.2126, planes[1], 0.7152, 0.0)
     return np.asarray(cv2.addWeighted(red_green, 1.0, planes[2], 0.0722, 0.0))
+
+
+def _template(frame: NativeFrame, planes: tuple[NDArray[Any], ...], area: tuple[int, int, int, int]) -> int:
+    if is_bars(planes, frame.model, frame.bit_depth, full_range=frame.full_range, area=area):
+        return BARS
+    return CARD if frame.model != "rgb" and is_card(planes, frame.bit_depth) else 0
 
 
 def _light(frame: NativeFrame, picture: Picture) -> Light | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,16 +17,18 @@ from processors.signals.flash_frame import Flash, FlashState
 from processors.signals.freeze import FrozenRows
 from processors.signals.freeze_runs import FreezeRule, FreezeState
 from processors.signals.intervals import Interval, IntervalRule, Rows, least_ticks
+from processors.signals.leader import Leader, slates
+from processors.signals.native_analyser import BARS, BLACK_PICTURE, CARD, EXTENSION, FREEZE
 from processors.signals.native_figures import Figures
 from processors.tasks.base import Outcome, Step, StreamContext, StreamEnd
 from schemas.cell import Signals
 from schemas.clock import Clock
 
-BLACK_PICTURE = 0.98
-"""A frame is black if at least this share of its pixels is (blackdetect's ``pic_th``)."""
-
 LEAST_SECONDS = 2.0
 """Black, freezes and letterboxed stretches last at least so long."""
+
+TEMPLATE_SECONDS = 1.0
+"""Colour bars and slates last at least so long."""
 
 ILLEGAL_SHARE, ILLEGAL_ROWS, ILLEGAL_BRIDGE = 0.01, 5, 1.0
 """Levels are out of range where more than 1 % of the samples are (EBU R103), in at least five frames with pauses of up to
@@ -44,6 +46,9 @@ class _State:
     freeze: FreezeState = field(default_factory=FreezeState)
     bars: Stretch | None = None
     flash: FlashState = field(default_factory=FlashState)
+    colour_bars: Interval | None = None
+    slate: Interval | None = None
+    leader: Leader = field(default_factory=Leader)
     figures: Figures = field(default_factory=Figures)
 
     def to_json(self) -> dict[str, Any]:
@@ -55,6 +60,9 @@ class _State:
             "freeze": self.freeze.to_json(),
             "bars": self.bars and self.bars.to_json(),
             "flash": self.flash.to_json(),
+            "colour_bars": self.colour_bars and self.colour_bars.to_json(),
+            "slate": self.slate and self.slate.to_json(),
+            "leader": asdict(self.leader),
             "figures": self.figures.to_json(),
         }
 
@@ -68,6 +76,9 @@ class _State:
             freeze=FreezeState.from_json(body["freeze"]),
             bars=body["bars"] and Stretch.from_json(body["bars"]),
             flash=FlashState.from_json(body["flash"]),
+            colour_bars=body["colour_bars"] and Interval(**body["colour_bars"]),
+            slate=body["slate"] and Interval(**body["slate"]),
+            leader=Leader(**body["leader"]),
             figures=Figures.from_json(body["figures"]),
         )
 
@@ -106,6 +117,7 @@ class _Rules:
 
     black: IntervalRule
     illegal: IntervalRule
+    template: IntervalRule
     freeze: FreezeRule
     ticks: int
 
@@ -113,7 +125,8 @@ class _Rules:
     def of(cls, clock: Clock) -> _Rules:
         ticks = least_ticks(clock, LEAST_SECONDS)
         illegal = IntervalRule(rows=ILLEGAL_ROWS, bridge=least_ticks(clock, ILLEGAL_BRIDGE))
-        return cls(IntervalRule(ticks=ticks), illegal, FreezeRule(ticks), ticks)
+        template = IntervalRule(ticks=least_ticks(clock, TEMPLATE_SECONDS))
+        return cls(IntervalRule(ticks=ticks), illegal, template, FreezeRule(ticks), ticks)
 
 
 @dataclass(slots=True)
@@ -135,7 +148,8 @@ class _Work:
             self.state = replace(self.state, size=size)
         black = arrays["black_ratio"] >= BLACK_PICTURE
         self._intervals(rows, arrays, black)
-        self._freeze(rows, black, signals.observations)
+        self._templates(rows, arrays["template"])
+        self._freeze(rows, black | (arrays["template"] > 0), signals.observations)
         self._bars(rows, arrays, black)
         flash, flashes = flash_frame.step(self.state.flash, rows, arrays["flat"], arrays["diff"])
         self.events += [_event(Phase.NEW, _flash(f)) for f in flashes] + [_event(Phase.END, _flash(f)) for f in flashes]
@@ -147,10 +161,13 @@ class _Work:
         state = self.state
         self.events += [_event(phase, self._black(found)) for phase, found in self.rules.black.close(state.black)]
         self.events += [_event(phase, _illegal(found)) for phase, found in self.rules.illegal.close(state.illegal)]
+        template = self.rules.template
+        self.events += [_event(phase, self._bars_shown(found)) for phase, found in template.close(state.colour_bars)]
+        self.events += [_event(phase, self._slate(found)) for phase, found in template.close(state.slate)]
         freeze, heard = self.rules.freeze.close(state.freeze, state.next_row)
         self.events += [_event(phase, self._frozen(found)) for phase, found in heard]
         self._end_bars(stream_ends=not hole)
-        self.state = replace(self.state, black=None, illegal=None, freeze=freeze, flash=FlashState())
+        self.state = _State(next_row=state.next_row, size=state.size, freeze=freeze, figures=state.figures)
 
     def _intervals(self, rows: Rows, arrays: Mapping[str, NDArray[Any]], black: NDArray[np.bool_]) -> None:
         dark, heard = self.rules.black.step(self.state.black, rows, black, arrays["black_ratio"])
@@ -160,10 +177,19 @@ class _Work:
         self.events += [_event(phase, _illegal(found)) for phase, found in heard]
         self.state = replace(self.state, black=dark, illegal=illegal)
 
-    def _freeze(self, rows: Rows, black: NDArray[np.bool_], observations: tuple[Mapping[str, Any], ...]) -> None:
-        own = [FrozenRows.from_json(o) for o in observations if o["kind"] == "freeze"]
-        ahead = [FrozenRows.from_json(o) for o in observations if o["kind"] == "freeze_extension"]
-        freeze, heard = self.rules.freeze.step(self.state.freeze, rows, black, own, ahead)
+    def _templates(self, rows: Rows, template: NDArray[np.uint8]) -> None:
+        bars, nothing = template == BARS, np.zeros(len(rows))
+        leader, slate = slates(self.state.leader, rows, bars, template == CARD, self.rules.ticks)
+        open_bars, heard = self.rules.template.step(self.state.colour_bars, rows, bars, nothing)
+        self.events += [_event(phase, self._bars_shown(found)) for phase, found in heard]
+        open_slate, heard = self.rules.template.step(self.state.slate, rows, slate, nothing)
+        self.events += [_event(phase, self._slate(found)) for phase, found in heard]
+        self.state = replace(self.state, leader=leader, colour_bars=open_bars, slate=open_slate)
+
+    def _freeze(self, rows: Rows, named: NDArray[np.bool_], observations: tuple[Mapping[str, Any], ...]) -> None:
+        own = [FrozenRows.from_json(o) for o in observations if o["kind"] == FREEZE]
+        ahead = [FrozenRows.from_json(o) for o in observations if o["kind"] == EXTENSION]
+        freeze, heard = self.rules.freeze.step(self.state.freeze, rows, named, own, ahead)
         self.events += [_event(phase, self._frozen(found)) for phase, found in heard]
         self.state = replace(self.state, freeze=freeze)
 
@@ -185,6 +211,14 @@ class _Work:
     def _black(self, found: Interval) -> FindingDraft:
         seconds = self.clock.seconds(found.end - found.start)
         return _draft("video.black", found, seconds, "s", f"Black for {_short(seconds)} s")
+
+    def _bars_shown(self, found: Interval) -> FindingDraft:
+        seconds = self.clock.seconds(found.end - found.start)
+        return _draft("video.bars", found, seconds, "s", f"Colour bars for {_short(seconds)} s")
+
+    def _slate(self, found: Interval) -> FindingDraft:
+        seconds = self.clock.seconds(found.end - found.start)
+        return _draft("video.slate", found, seconds, "s", f"A slate for {_short(seconds)} s after the bars")
 
     def _frozen(self, found: Interval) -> FindingDraft:
         seconds = self.clock.seconds(found.end - found.start)

@@ -28,6 +28,28 @@ class Clipped:
     ceiling: float
 
 
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """When a flat run is clipping: it is at its channel's ceiling, and the wave would have gone on.
+
+    By at least ``share`` of the ceiling and ``least_steps`` steps of quantisation. ``ceilings`` is ``(2, channels)``, ``steps``
+    by channel, all in full scales.
+    """
+
+    ceilings: FloatArray
+    steps: FloatArray
+    share: float
+    least_steps: float
+
+    def met(self, rows: FloatArray) -> NDArray[np.bool_]:
+        """Which of the rows of :func:`candidates` are clipping."""
+        channel, side = rows[:, _CHANNEL].astype(np.int64), rows[:, _SIDE].astype(np.int64)
+        ceiling = self.ceilings[side, channel]
+        least = np.maximum(self.share * np.abs(ceiling), self.least_steps * self.steps[channel])
+        found: NDArray[np.bool_] = (rows[:, _VALUE] == ceiling) & (rows[:, _OVER] >= least)
+        return found
+
+
 def candidates(first_row: int, arrays: Mapping[str, NDArray[Any]], ceilings: FloatArray, floor: float) -> FloatArray:
     """Rows of hops with flat runs at or beyond what each channel has reached so far: only they can be at its ceiling.
 
@@ -48,20 +70,16 @@ def candidates(first_row: int, arrays: Mapping[str, NDArray[Any]], ceilings: Flo
     return np.concatenate(rows).astype(np.float64)
 
 
-def clipped(
-    rows: FloatArray, ceilings: FloatArray, steps: FloatArray, share: float, least_steps: float, gap: int
-) -> list[Clipped]:
+def clipped(rows: FloatArray, at_least: Threshold, gap: int, holes: NDArray[np.int64]) -> list[Clipped]:
     """Intervals of clipping among :func:`candidates`, now that the ceilings are known.
 
-    A run counts where the wave would have gone on by at least ``share`` of the ceiling and by ``least_steps`` steps of
-    quantisation (``steps``, by channel). Hops up to ``gap`` hops apart make one interval.
+    Hops up to ``gap`` hops apart make one interval; none reaches over the first hop after a hole (``holes``, ascending).
     """
-    channel, side = rows[:, _CHANNEL].astype(np.int64), rows[:, _SIDE].astype(np.int64)
-    ceiling = ceilings[side, channel]
-    least = np.maximum(share * np.abs(ceiling), least_steps * steps[channel])
-    rows = rows[(rows[:, _VALUE] == ceiling) & (rows[:, _OVER] >= least)]
+    rows = rows[at_least.met(rows)]
     rows = rows[np.lexsort((rows[:, _SIDE], rows[:, _CHANNEL], rows[:, _HOP]))]
-    apart = np.flatnonzero(np.diff(rows[:, _HOP]) > gap) + 1
+    hop = rows[:, _HOP]
+    piece = np.searchsorted(holes, hop, side="right")
+    apart = np.flatnonzero((np.diff(hop) > gap) | (np.diff(piece) > 0)) + 1
     return [_interval(part) for part in np.split(rows, apart) if len(part)]
 
 

@@ -21,8 +21,9 @@ def hop_levels(view: HopView, silence: float) -> Arrays:
 
     By channel, ``(rows, channels)``: ``high``, ``low`` (float32), ``sum``, ``square`` (float64), ``used`` (int32: the bits
     that the codes use, aligned to 32; 0 for float samples), ``flat_top``, ``flat_bottom`` (int32), ``over_top``,
-    ``over_bottom`` (float32, full scales; see :func:`flat_tops`). ``cross``: products of each two neighbours, ``(rows,
-    channels - 1)``. By hop: ``quiet_head``, ``quiet_tail``, ``zero_head``, ``zero_tail``, ``samples``, ``invalid`` (int32).
+    ``over_bottom`` (float32, full scales; see :func:`flat_tops`). By each two neighbours, ``(rows, channels - 1)`` float64,
+    not for a single channel: ``cross`` (sums of products) and ``apart`` (of squared differences). By hop, int32:
+    ``quiet_head``, ``quiet_tail``, ``zero_head``, ``zero_tail``, ``samples``, ``invalid``.
     """
     high = hop_reduce(np.maximum, view.raw, view.edges)
     low = hop_reduce(np.minimum, view.raw, view.edges)
@@ -42,11 +43,14 @@ def _sums(view: HopView) -> Arrays:
     span = slice(int(view.edges[0]), int(view.edges[-1]))
     samples = np.multiply(view.raw[:, span], view.scale, dtype=np.float64)
     edges = view.edges - view.edges[0]
-    return {
+    sums = {
         "sum": hop_reduce(np.add, samples, edges).T,
         "square": hop_reduce(np.add, samples * samples, edges).T,
-        "cross": hop_reduce(np.add, samples[:-1] * samples[1:], edges).T,
     }
+    if len(samples) > 1:
+        sums["cross"] = hop_reduce(np.add, samples[:-1] * samples[1:], edges).T
+        sums["apart"] = hop_reduce(np.add, np.square(samples[:-1] - samples[1:]), edges).T
+    return sums
 
 
 def _used_bits(view: HopView) -> NDArray[np.int32]:

@@ -57,9 +57,10 @@ class SoundQcFold:
         followed, heard = _follow(audio, state, signals)
         events += heard
         invalid = state["invalid"] + int(signals.arrays["invalid"].sum())
-        new = {**totals, **followed, "next": signals.end_row, "lost": state["lost"] + lost, "invalid": invalid}
+        new = {**state, **totals, **followed, "next": signals.end_row, "lost": state["lost"] + lost, "invalid": invalid}
         flat = candidates(signals.first_row, signals.arrays, totals["ceilings"], LIMITS.clip_floor)
-        return Step(new, tuple(events), {"flat": flat})
+        holes = np.array([signals.first_row] if lost else [], np.int64)
+        return Step(new, tuple(events), {"flat": flat, "holes": holes})
 
     def finish(
         self, stream: StreamContext, state: dict[str, Any], journal: Mapping[str, NDArray[Any]], end: StreamEnd
@@ -68,7 +69,7 @@ class SoundQcFold:
         audio = audio_of(stream)
         now = min(end.end, hop_edge(audio.rate, state["next"]))
         events = _close(audio, state, now)
-        for finding in whole_stream_findings(audio, state, journal.get("flat", np.zeros((0, 6))), end, LIMITS):
+        for finding in whole_stream_findings(audio, state, journal, end, LIMITS):
             events += [FoldEvent(Phase.NEW, finding), FoldEvent(Phase.END, finding)]
         return Outcome(tuple(events), measurements(audio, state, end, LIMITS))
 

@@ -22,6 +22,7 @@ def nothing_yet(channels: int) -> dict[str, Any]:
         "sum": np.zeros(channels),
         "square": np.zeros(channels),
         "cross": np.zeros(max(0, channels - 1)),
+        "apart": np.zeros(max(0, channels - 1)),
         "ceilings": np.zeros((2, channels)),
         "used": np.zeros(channels, np.int64),
         "floor": None,
@@ -35,7 +36,7 @@ def add(totals: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[s
         "samples": totals["samples"] + int(arrays["samples"].sum()),
         "sum": totals["sum"] + arrays["sum"].sum(axis=0),
         "square": totals["square"] + arrays["square"].sum(axis=0),
-        "cross": totals["cross"] + arrays["cross"].sum(axis=0),
+        **{name: totals[name] + arrays[name].sum(axis=0) for name in ("cross", "apart") if name in arrays},
         "ceilings": np.stack([np.maximum(totals["ceilings"][0], high), np.minimum(totals["ceilings"][1], low)]),
         "used": totals["used"] | np.bitwise_or.reduce(arrays["used"], axis=0).astype(np.int64),
         "floor": totals["floor"],
@@ -66,8 +67,6 @@ def correlation(left: float, right: float, cross: float) -> float | None:
     return max(-1.0, min(1.0, cross / both)) if both else None
 
 
-def residual(left: float, right: float, cross: float) -> float:
-    """The power of the two channels' difference against that of both, in dB; −inf where they are equal."""
-    rest = max(0.0, left + right - 2 * cross)
-    # Below this there is only the rounding of sums.
-    return -math.inf if rest <= 1e-13 * (left + right) else 10 * math.log10(rest / (left + right))
+def residual(left: float, right: float, apart: float) -> float:
+    """The power of two channels' difference against that of both, in dB; −inf where they are equal."""
+    return 10 * math.log10(apart / (left + right)) if apart else -math.inf

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from processors.findings import FindingDraft, MeasurementDraft
 from processors.signals.sound_channels import channel_name, front_pair, must_sound
-from processors.signals.sound_clipping import clipped
+from processors.signals.sound_clipping import Threshold, clipped
 from processors.signals.sound_figures import PROGRAMME, doubt, too_slow
-from processors.signals.sound_hops import FloatArray
 from processors.signals.sound_limits import SoundLimits, hops_of
 from processors.signals.sound_totals import correlation, level, residual, steps
 from processors.tasks.base import StreamEnd
@@ -20,23 +20,23 @@ from schemas.plan import AudioFormat
 
 
 def whole_stream_findings(
-    audio: AudioFormat, totals: Mapping[str, Any], flat: FloatArray, end: StreamEnd, limits: SoundLimits
+    audio: AudioFormat, totals: Mapping[str, Any], journal: Mapping[str, NDArray[Any]], end: StreamEnd, limits: SoundLimits
 ) -> list[FindingDraft]:
-    """Findings that need the stream's end. ``totals`` is the fold's state, ``flat`` the journal of flat tops."""
+    """Findings that need the stream's end. ``totals`` is the fold's state, ``journal`` its flat tops and holes."""
     return [
-        *_clipping(audio, totals, flat, end, limits),
+        *_clipping(audio, totals, journal, end, limits),
         *_silent_channels(audio, totals, end, limits),
         *_dual_mono(audio, totals, end, limits),
     ]
 
 
 def _clipping(
-    audio: AudioFormat, totals: Mapping[str, Any], flat: FloatArray, end: StreamEnd, limits: SoundLimits
+    audio: AudioFormat, totals: Mapping[str, Any], journal: Mapping[str, NDArray[Any]], end: StreamEnd, limits: SoundLimits
 ) -> Iterator[FindingDraft]:
     # Extremes travel as float32, and so do the rows: equal values stay equal.
-    found = clipped(
-        flat, totals["ceilings"], steps(totals["used"]), limits.clip_share, limits.clip_steps, hops_of(limits.clip_gap_seconds)
-    )
+    threshold = Threshold(totals["ceilings"], steps(totals["used"]), limits.clip_share, limits.clip_steps)
+    flat, holes = journal.get("flat", np.zeros((0, 6))), journal.get("holes", np.zeros(0, np.int64))
+    found = clipped(flat, threshold, hops_of(limits.clip_gap_seconds), holes)
     for clip in found:
         names = ", ".join(channel_name(audio, c) for c in clip.channels)
         text = f"Clipped: {clip.samples} samples flat at the ceiling of {level(clip.ceiling**2):.2f} dBFS in {names}"
@@ -62,12 +62,12 @@ def _dual_mono(audio: AudioFormat, totals: Mapping[str, Any], end: StreamEnd, li
     if audio.channels != 2 or pair is None or np.abs(totals["ceilings"]).max() < limits.silence:
         return
     left, right = totals["square"]
-    rest = residual(float(left), float(right), float(totals["cross"][0]))
+    rest = residual(float(left), float(right), float(totals["apart"][0]))
     if rest > limits.dual_mono_residual:
         return
     how = "are identical" if np.isinf(rest) else f"differ by {rest:.1f} dB only"
     text = f"The two channels {how} throughout"
-    yield FindingDraft("audio.dual_mono", 0, end.end, None if np.isinf(rest) else rest, "dB", text, pair)
+    yield FindingDraft("audio.dual_mono", 0, end.end, None if np.isinf(rest) else round(rest, 2), "dB", text, pair)
 
 
 def measurements(

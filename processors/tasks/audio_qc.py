@@ -27,7 +27,7 @@ from processors.signals.sound_hops import MIN_RATE, HopView
 from processors.signals.sound_levels import hop_levels
 from processors.signals.sound_limits import LIMITS
 from processors.signals.sound_qc_fold import SoundQcFold
-from processors.tasks.base import TaskSpec
+from processors.tasks.base import Fold, TaskSpec
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 
@@ -45,7 +45,7 @@ SPEC = TaskSpec(
 
 
 class SoundQcRunner:
-    """Levels of a chunk's hops: see :func:`processors.signals.sound_levels.hop_levels`. Below 4 kHz there are none."""
+    """Levels of a chunk's hops: see :func:`processors.signals.sound_levels.hop_levels`. None below 4 kHz."""
 
     runtime = f"numpy {np.__version__}"
 
@@ -62,7 +62,7 @@ class SoundQcTask:
     """The task as the registry knows it."""
 
     spec = SPEC
-    fold = SoundQcFold()
+    fold: Fold = SoundQcFold()
 
     def load(self, device: str) -> SoundQcRunner:
         """A runner; it works on the CPU whatever the device."""

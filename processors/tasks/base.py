@@ -52,7 +52,7 @@ class TaskSpec:
     @property
     def halo(self) -> int:
         """Rows past a chunk's owned ones that the task must see: all its context lies there (DESIGN: halos lie only after)."""
-        return self.before + self.after + self.grid - 1 if self.before or self.after else 0
+        return self.before + self.after + self.grid - 1
 
     def output_rows(self, first: int, owned: int, after: int, *, fresh: bool) -> tuple[int, int]:
         """The half-open rows that a chunk's result holds.
@@ -67,8 +67,6 @@ class TaskSpec:
         return min(low, total), min(self._edge(end), total)
 
     def _edge(self, row: int) -> int:
-        if not self.before and not self.after and self.grid == 1:
-            return row
         return -(-(row + self.before) // self.grid) * self.grid
 
     def ref(self) -> TaskRef:

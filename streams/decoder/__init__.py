@@ -18,7 +18,7 @@ from streams.log import get_logger
 from streams.producer import make_producer
 from streams.settings import Settings
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 
 STOP_SECONDS = 3.0
 

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 from streams.decoder.chunklog import ChunkLog
 from streams.decoder.ledger import ChunkLedger, Entry
 from streams.decoder.offsets import TP
-from streams.decoder.source_of_jobs import GROUP
+from streams.decoder.source_of_jobs import GROUP, MEMBERS_EACH
 from streams.log import get_logger
 from streams.producer import Delivered
 from streams.topics import MIB, Topic
@@ -71,7 +71,7 @@ class Budget:
     def take_stock(self) -> None:
         """Count what an earlier life of this process may have left. Raises ``KafkaException`` if the broker is away."""
         tps = [tp for readers in self._readers.values() for tp in readers.partitions()]
-        self._members = max(1, self._log.members([GROUP])[GROUP])
+        self._members = _decoders(self._log.members([GROUP]))
         starts, ends = self._log.starts(tps), self._log.ends(tps)
         with self._room:
             for tp in tps:
@@ -160,7 +160,7 @@ class Budget:
         groups = {group for tp in tps for group in self._groups(tp)}
         starts, ends = self._log.starts(tps), self._log.ends(tps)
         members = self._log.members({GROUP, *groups})
-        self._members = max(1, members[GROUP])
+        self._members = _decoders(members)
         committed = self._committed(tps, members)
         with self._room:
             for tp, low in starts.items():
@@ -191,3 +191,8 @@ class Budget:
                 elif members[group]:
                     found[tp][group] = 0
         return found
+
+
+def _decoders(members: Mapping[str, int]) -> int:
+    """The live decoders. One that has not joined yet counts too: it is this one."""
+    return max(1, -(-members[GROUP] // MEMBERS_EACH))

@@ -36,6 +36,11 @@ class OffsetTracker:
         self._partitions: dict[TP, _Partition] = {}
         self._epoch = 0
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions are ours."""
+        return len(self._partitions)
+
     def assigned(self, tp: TP) -> None:
         """The partition is ours from now on."""
         self._epoch += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,13 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from streams.decoder.offsets import TP, OffsetTracker, Ticket
 from streams.log import CLIENT_LOGGER, get_logger
 from streams.record import Record
-from streams.topics import MAX_MESSAGE_BYTES, SEGMENTS, SEGMENTS_URGENT
+from streams.topics import MAX_MESSAGE_BYTES, SEGMENTS, SEGMENTS_URGENT, Topic
 
 GROUP = "dailies-decoder"
+
+MEMBERS_EACH = 2
+"""Members of the group that each decoder is: one per topic. The sticky assignment balances the sum over a member's topics, so
+that a single member of both could get all of one topic and nothing of the other."""
 
 MAX_OPEN = 32
 """Jobs of one partition that may be begun behind an unfinished one: what a crash repeats at most."""
@@ -85,16 +89,21 @@ class JobSource:
         self._paused: set[TP] = set()
         self._open: set[JobMessage] = set()
         self._changed = threading.Condition()
-        self._consumer = Consumer({**consumer_config(bootstrap), **overrides}, logger=logging.getLogger(CLIENT_LOGGER))
-        self._consumer.subscribe(
-            [SEGMENTS.name, SEGMENTS_URGENT.name], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
-        )
+        self._joined: set[Consumer] = set()
+        config = {**consumer_config(bootstrap), **overrides}
+        self._consumers = {topic.name: self._subscribed(config, topic) for topic in (SEGMENTS_URGENT, SEGMENTS)}
+
+    def _subscribed(self, config: dict[str, Any], topic: Topic) -> Consumer:
+        consumer = Consumer(config, logger=logging.getLogger(CLIENT_LOGGER))
+        consumer.subscribe([topic.name], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        return consumer
 
     def poll(self, timeout: float) -> None:
         """Read what has come within ``timeout`` seconds, and commit what is done. Raises ``KafkaException`` if it is fatal."""
-        message = self._consumer.poll(timeout)
-        if message is not None:
-            self._read(message)
+        for topic, consumer in self._consumers.items():
+            message = consumer.poll(timeout if topic == SEGMENTS.name else 0)
+            if message is not None:
+                self._read(message)
         self._commit()
         self._balance()
 
@@ -132,6 +141,12 @@ class JobSource:
         return self._tracker.span(tp) - len(self._buffers[tp])
 
     @property
+    def assigned(self) -> int:
+        """Partitions of the segments topics that are this member's."""
+        with self._changed:
+            return self._tracker.partitions
+
+    @property
     def waiting(self) -> int:
         """Jobs that are read and not yet taken."""
         with self._changed:
@@ -149,37 +164,42 @@ class JobSource:
             positions = self._tracker.committable()
         if not positions:
             return
+        for name, consumer in self._consumers.items():
+            mine = {tp: position for tp, position in positions.items() if tp[0] == name}
+            if mine and self._committed(consumer, mine):
+                with self._changed:
+                    for tp, position in mine.items():
+                        self._tracker.committed(tp, position)
+
+    @staticmethod
+    def _committed(consumer: Consumer, positions: Mapping[TP, int]) -> bool:
         offsets = [TopicPartition(topic, partition, position) for (topic, partition), position in positions.items()]
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
             # Tried again at the next poll: a rebalance is under way, or the broker is away. Jobs may repeat, none is lost.
             _log.warning("commit failed", error=str(error))
-            return
-        with self._changed:
-            for tp, position in positions.items():
-                self._tracker.committed(tp, position)
+            return False
+        return True
 
     def _balance(self) -> None:
         """Pause partitions with enough read ahead, and resume those with room."""
         with self._changed:
             full = {tp for tp, buffer in self._buffers.items() if len(buffer) >= _BUFFER}
-        self._switch(self._consumer.pause, full - self._paused)
-        self._switch(self._consumer.resume, self._paused - full)
+        for topic, partition in full - self._paused:
+            self._consumers[topic].pause([TopicPartition(topic, partition)])
+        for topic, partition in self._paused - full:
+            self._consumers[topic].resume([TopicPartition(topic, partition)])
         self._paused = full
 
-    @staticmethod
-    def _switch(change: Callable[[list[TopicPartition]], None], tps: Iterable[TP]) -> None:
-        partitions = [TopicPartition(topic, partition) for topic, partition in tps]
-        if partitions:
-            change(partitions)
-
-    def _assigned(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         with self._changed:
             for p in partitions:
                 self._tracker.assigned((p.topic, p.partition))
         _log.info("assigned", partitions=[f"{p.topic}/{p.partition}" for p in partitions])
-        self._on_assigned()
+        self._joined.add(consumer)
+        if len(self._joined) == MEMBERS_EACH:
+            self._on_assigned()
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._commit()
@@ -201,5 +221,6 @@ class JobSource:
 
     def close(self) -> None:
         """Commit what is done and leave the group; open jobs are abandoned and go to whoever comes next."""
-        self._commit()
-        self._consumer.close()
+        for consumer in self._consumers.values():
+            self._commit()
+            consumer.close()

@@ -119,7 +119,7 @@ class Worker:
         except BaseException as error:  # what nobody foresaw, and DeliveryFailed: nothing may be committed after it
             self._fatal(error)
         finally:
-            self._child.kill()
+            self._child.close()
 
     def _warm(self) -> None:
         """Start the child before the first job needs it: its imports take a second."""

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from streams.connect import admin_client
+from streams.connect import Bystander, Place, admin_client
+from streams.topics import TOPICS, Topic
 
 REQUEST_SECONDS = 10.0
 
-Place = tuple[str, int]
-"""Topic and partition."""
 
-
-def lags(bootstrap: str, groups: Iterable[str]) -> dict[str, int | None]:
+def lags(bootstrap: str, groups: Iterable[str], topics: Iterable[Topic] = TOPICS) -> dict[str, int | None]:
     """Records between each group's committed offsets and the ends of the logs; None where a group has committed nothing.
 
     All partitions of a topic count as soon as the group has committed on one. Where it has no offset, or the records there
@@ -24,9 +22,11 @@ def lags(bootstrap: str, groups: Iterable[str]) -> dict[str, int | None]:
     client = admin_client(bootstrap)
     names = list(dict.fromkeys(groups))
     try:
-        committed = {group: _committed(client, group) for group in names}
-        places = _partitions(client, {topic for offsets in committed.values() for topic, _ in offsets})
-        first, last = _offsets(client, places, OffsetSpec.earliest()), _offsets(client, places, OffsetSpec.latest())
+        places = _partitions(client, {topic.name for topic in topics})
+        committed = {group: _committed(bootstrap, group, places) for group in names}
+        read = {topic for offsets in committed.values() for topic, _ in offsets}
+        wanted = [place for place in places if place[0] in read]
+        first, last = _offsets(client, wanted, OffsetSpec.earliest()), _offsets(client, wanted, OffsetSpec.latest())
     except KafkaException:
         return dict.fromkeys(names)
     return {group: _behind(offsets, first, last) if offsets else None for group, offsets in committed.items()}
@@ -41,15 +41,12 @@ def _behind(committed: Mapping[Place, int], first: Mapping[Place, int], last: Ma
     )
 
 
-def _committed(client: AdminClient, group: str) -> dict[Place, int]:
-    request = [ConsumerGroupTopicPartitions(group)]
-    result = client.list_consumer_group_offsets(request, request_timeout=REQUEST_SECONDS)[group].result()
-    return {(p.topic, p.partition): p.offset for p in result.topic_partitions if p.offset >= 0}
+def _committed(bootstrap: str, group: str, places: Iterable[Place]) -> dict[Place, int]:
+    with Bystander(bootstrap, group) as bystander:
+        return bystander.committed(places, REQUEST_SECONDS)
 
 
-def _partitions(client: AdminClient, topics: set[str]) -> list[Place]:
-    if not topics:
-        return []
+def _partitions(client: AdminClient, topics: Iterable[str]) -> list[Place]:
     found = client.list_topics(timeout=REQUEST_SECONDS).topics
     return [(topic, partition) for topic in sorted(topics) if topic in found for partition in found[topic].partitions]
 

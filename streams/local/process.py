@@ -105,6 +105,7 @@ class KafkaProgram:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
+        self._served: int | None = None
         self.log = broker.log
 
     @property
@@ -117,8 +118,13 @@ class KafkaProgram:
         self._broker.launch()
 
     def is_ready(self) -> bool:
-        """Whether it answers; asked briefly, so that the supervisor stays responsive."""
-        return self._broker.is_ready(timeout=0.3)
+        """Whether this process has answered; asked briefly, so that the supervisor stays responsive, and once only.
+
+        A busy Kafka that answers late is no starting one.
+        """
+        if self.pid is not None and self._served != self.pid and self._broker.is_ready(timeout=0.3):
+            self._served = self.pid
+        return self.pid is not None and self._served == self.pid
 
     def terminate(self) -> None:
         """Asks Kafka to end."""

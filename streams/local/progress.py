@@ -30,7 +30,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """A line of its own."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def __call__(self, stack: StackState) -> None:
         """Prints what is new in this state."""

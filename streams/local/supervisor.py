@@ -72,27 +72,36 @@ class Supervisor:
             SetupError: it could not be brought up; what had started is ended first.
         """
         parent = os.getppid()
-        with state.sole_owner(self.data_dir), Signals() as signals:
+        with state.sole_owner(self.data_dir):
             if tied and not tie_to_parent(parent, signal.SIGTERM):
                 return
+            self._publish()
             try:
-                self._publish()
-                self._bring_up(signals)
-                self._keep(signals)
-            except Stopped:
-                pass
+                # May download for a while: before signals are only noted, so that Ctrl-C ends it.
+                class_path = jars.class_path(say=self._say) if self._bootstrap is None else ()
+                with Signals() as signals:
+                    self._live(signals, class_path)
             except SetupError as error:
                 self._state.state, self._state.error = "failed", str(error)
-                self._take_down(signals)
                 self._publish()
                 raise
-            self._state.state = "stopping"
-            self._take_down(signals)
             state.forget(self.data_dir)
 
-    def _bring_up(self, signals: Signals) -> None:
+    def _live(self, signals: Signals, class_path: Sequence[Path]) -> None:
+        """From the first process to the last."""
+        try:
+            self._bring_up(signals, class_path)
+            while True:
+                settled = all(keeper.state == "ready" for keeper in self._keepers)
+                self._step(signals, IDLE_SECONDS if settled else BUSY_SECONDS)
+        except Stopped:
+            pass
+        finally:
+            self._state.state = "stopping"
+            self._take_down(signals)
+
+    def _bring_up(self, signals: Signals, class_path: Sequence[Path]) -> None:
         if self._bootstrap is None:
-            class_path = jars.class_path(say=self._say)
             broker = Broker(self.data_dir / "kafka", port=self._port, log=self._logs / "kafka.log", class_path=class_path)
             self._start(Keeper("kafka", "kafka", KafkaProgram(broker)))
             self._await_ready(signals)
@@ -125,11 +134,6 @@ class Supervisor:
                     raise StartFailed(f"{keeper.name} does not start. {keeper.cause()}")
                 if keeper.state != "ready" and time.monotonic() > deadline:
                     raise StartFailed(f"{keeper.name} was not ready after {READY_SECONDS:.0f} s. {keeper.cause()}")
-
-    def _keep(self, signals: Signals) -> None:
-        while True:
-            settled = all(keeper.state == "ready" for keeper in self._keepers)
-            self._step(signals, IDLE_SECONDS if settled else BUSY_SECONDS)
 
     def _step(self, signals: Signals, seconds: float) -> None:
         signals.wait(seconds)

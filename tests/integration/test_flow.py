@@ -1,0 +1,138 @@
+"""The consumer's flow on a real broker: no stalls with small buffers, and nothing committed that the guard has not settled."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from pathlib import Path
+
+import faust
+import pytest
+from confluent_kafka import TopicPartition
+from faust.transport.drivers import aiokafka as driver
+
+from streams.app import make_app, raw_topic
+from streams.deadletters import DeadLetters
+from streams.guard import Guard
+from streams.local.broker import Broker
+from streams.record import Record
+from tests.lab import Lab, running, until_async
+
+pytestmark = pytest.mark.kafka
+
+MEGABYTE = bytes(1_000_000)
+WORK_SECONDS = 0.02
+
+
+@pytest.fixture
+def lab(kafka: Broker, tmp_path: Path) -> Lab:
+    return Lab(kafka.bootstrap, tmp_path)
+
+
+def longest_gap(lab: Lab, *, buffer: int, stock: bool, messages: int) -> float:
+    """Seconds between two messages at worst, of 1 MB each, in three of four partitions, at 20 ms of work each."""
+    topic = lab.topic("flow", 4)
+    for partition in range(3):
+        lab.send(topic, [(None, MEGABYTE)] * (messages // 3), partition=partition)
+    begun: list[float] = []
+
+    def make() -> faust.App:
+        app = make_app(lab.name("flow"), lab.settings, bootstrap=lab.bootstrap, stream_buffer_maxsize=buffer)
+        if stock:
+            app.transport = driver.Transport(app.conf.broker_consumer, app)
+
+        async def work(stream: faust.StreamT[bytes]) -> None:
+            async for event in stream.events():
+                begun.append(time.monotonic())
+                await asyncio.sleep(WORK_SECONDS)
+                if not stock:
+                    app.consumer.settle(event.message)
+
+        app.agent(raw_topic(app, topic.name))(work)
+        return app
+
+    lab.run(make, lambda: len(begun) == messages)
+    return max(after - before for before, after in itertools.pairwise(begun))
+
+
+@pytest.mark.parametrize("buffer", [4, 16])
+def test_no_gap_between_messages_however_small_the_buffer(lab: Lab, buffer: int) -> None:
+    assert longest_gap(lab, buffer=buffer, stock=False, messages=90) < 0.3
+
+
+def test_the_stock_consumer_still_needs_replacing(lab: Lab) -> None:
+    assert longest_gap(lab, buffer=4, stock=True, messages=30) > 0.7
+
+
+def test_a_message_in_work_when_the_worker_crashes_is_not_committed(lab: Lab) -> None:
+    topic, group = lab.topic("crash"), lab.name("crash")
+    lab.send(topic, [(b"k", b"first"), (b"k", b"second")])
+    seen: list[bytes] = []
+
+    def make() -> faust.App:
+        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
+
+        async def handle(record: Record) -> None:
+            seen.append(record.value)
+            if record.value == b"second":
+                await asyncio.sleep(60)
+
+        app.agent(raw_topic(app, topic.name))(Guard(app, "test", DeadLetters(app)).agent(handle))
+        return app
+
+    async def main() -> None:
+        async with running(make) as app:
+            await until_async(lambda: seen == [b"first", b"second"])
+            # Faust then cancels the agents, whose streams ack on the way out, and commits once more.
+            await app.crash(RuntimeError("some other part of the worker"))
+
+    asyncio.run(main())
+    assert lab.committed(group, topic) == [1]
+    assert asyncio.run(_next_value(lab, group, topic.name)) == b"second"
+
+
+async def _next_value(lab: Lab, group: str, topic: str) -> bytes:
+    seen: list[bytes] = []
+
+    def make() -> faust.App:
+        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
+
+        async def handle(record: Record) -> None:
+            seen.append(record.value)
+
+        app.agent(raw_topic(app, topic))(Guard(app, "test", DeadLetters(app)).agent(handle))
+        return app
+
+    async with running(make):
+        await until_async(lambda: bool(seen))
+    return seen[0]
+
+
+def test_records_deleted_ahead_of_the_committed_offset(lab: Lab) -> None:
+    """The stock consumer takes the first message behind such a hole for part of it, and so for acknowledged."""
+    topic, group = lab.topic("deleted"), lab.name("deleted")
+    lab.send(topic, [(b"k", b"%d" % n) for n in range(5)])
+    assert asyncio.run(_next_value(lab, group, topic.name)) == b"0"
+    committed = lab.committed(group, topic)[0]
+    lab.send(topic, [(b"k", b"%d" % n) for n in range(5, 10)])
+    place = TopicPartition(topic.name, 0, 8)
+    lab.client.delete_records([place])[place].result()
+    seen: list[bytes] = []
+
+    def make() -> faust.App:
+        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
+
+        async def handle(record: Record) -> None:
+            seen.append(record.value)
+            if len(seen) == 1:
+                await app.crash(RuntimeError("in the middle of the first message behind the hole"))
+                await asyncio.sleep(60)
+
+        app.agent(raw_topic(app, topic.name))(Guard(app, "test", DeadLetters(app)).agent(handle))
+        return app
+
+    lab.run(make, lambda: bool(seen))
+    assert seen == [b"8"] and lab.committed(group, topic) == [committed]
+    lab.run(make, lambda: lab.committed(group, topic) == [10])
+    assert seen == [b"8", b"8", b"9"]

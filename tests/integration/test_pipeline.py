@@ -1,0 +1,166 @@
+"""The whole path on a real broker, as a user starts it: `dailies up`, `ingest --wait`, `show`, against `analyse`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+
+from processors import sample
+from processors.analyse import analyse
+from processors.equal import differences
+from schemas import cloudevents, generate
+from schemas.events import ContentMetadata
+from schemas.types import SCHEMA_OF
+from streams import topics
+from streams.client import read_all
+from streams.local.state import running
+from tests.tools import require_tool
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+
+CLIPS = ["nasa_13013.mp4", "pyscenedetect_testvideo.mp4", "aspect_ratio_sar16_11.mp4", "rotated.mp4", "testsrc2_h265.mp4"]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack and its command line."""
+
+    data_dir: Path
+
+    def dailies(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[bytes]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("DAILIES_")}
+        environment["DAILIES_DATA_DIR"] = str(self.data_dir)
+        command = [sys.executable, "-m", "streams.cli", *arguments]
+        return subprocess.run(command, capture_output=True, env=environment, timeout=timeout, check=False)
+
+    @property
+    def bootstrap(self) -> str:
+        state = running(self.data_dir)
+        assert state is not None
+        assert state.bootstrap is not None
+        return state.bootstrap
+
+    def ingest(self, *uris: object, status: int = 0, options: tuple[str, ...] = ()) -> list[ContentMetadata]:
+        done = self.dailies("ingest", *map(str, uris), "--wait", "--json", *options)
+        assert done.returncode == status, done.stderr.decode()[-2000:]
+        return [ContentMetadata.model_validate_json(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    found = Stack(tmp_path_factory.mktemp("stack"))
+    up = found.dailies("up", "--detach")
+    assert up.returncode == 0, up.stdout.decode() + up.stderr.decode()
+    yield found
+    down = found.dailies("down")
+    assert down.returncode == 0, down.stderr.decode()
+
+
+@pytest.fixture(scope="module")
+def programme(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, sample.Truth]:
+    path = tmp_path_factory.mktemp("sample") / "programme.mov"
+    return path, sample.render(path)
+
+
+def test_sample_is_found_as_it_was_made(stack: Stack, programme: tuple[Path, sample.Truth]) -> None:
+    path, truth = programme
+    (event,) = stack.ingest(path)
+    assert event.run.status == "complete"
+    rows = sample.compare(truth, event)
+    assert rows
+    assert [row for row in rows if not row.ok] == []
+    assert differences(event, analyse(str(path), code="test", device="cpu")) == []
+    shown = stack.dailies("show", event.asset.id)
+    assert shown.returncode == 0
+    assert b"Verdict" in shown.stdout
+
+
+def test_same_upload_twice_is_one_asset(stack: Stack, programme: tuple[Path, sample.Truth]) -> None:
+    path, _ = programme
+    first, again = stack.ingest(path, path)
+    assert first == again
+    finals = [m for m in read_all(stack.bootstrap, topics.METADATA) if m.key() == first.asset.id.encode()]
+    assert len(finals) == 1
+
+
+@pytest.mark.media
+@pytest.mark.parametrize("name", CLIPS)
+def test_real_clip_equals_whole_file_analysis(stack: Stack, media_dir: Path, name: str) -> None:
+    path = media_dir / "video" / name
+    (event,) = stack.ingest(path)
+    assert differences(event, analyse(str(path), code="test", device="cpu")) == []
+    coverage = event.coverage.video_frames
+    assert coverage is not None
+    index = next(s.index for s in event.technical.streams if s.kind == "video" and s.decision == "analysed")
+    probe = [require_tool("ffprobe"), "-v", "error", "-count_frames", "-select_streams", str(index)]
+    counted = subprocess.run(
+        [*probe, "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", str(path)], capture_output=True, check=True
+    )
+    assert coverage.analysed == int(counted.stdout.split()[0].strip(b","))
+
+
+@pytest.mark.media
+def test_sound_alone(stack: Stack, media_dir: Path) -> None:
+    path = media_dir / "audio" / "whisper_jfk.flac"
+    (event,) = stack.ingest(path)
+    assert event.run.status == "complete"
+    assert event.coverage.video_frames is None
+    assert differences(event, analyse(str(path), code="test")) == []
+
+
+def test_rubbish_is_unprocessable_and_costs_nothing_else(stack: Stack, tmp_path: Path) -> None:
+    rubbish = tmp_path / "rubbish.mp4"
+    rubbish.write_bytes(os.urandom(100_000))
+    (tmp_path / "empty.mov").touch()
+    events = stack.ingest(rubbish, tmp_path / "empty.mov", tmp_path / "absent.mov", status=4)
+    assert {e.run.status for e in events} == {"unprocessable"}
+    assert all(e.run.reason for e in events)
+
+
+def test_unparsable_upload_goes_to_the_dead_letters(stack: Stack) -> None:
+    from streams.producer import Deliveries, make_producer
+
+    deliveries = Deliveries(make_producer(stack.bootstrap))
+    deliveries.produce(topics.UPLOADS.name, key=b"k", value=b"not json", headers={"ce_id": b"poison"})
+    deliveries.flush_all()
+
+    def letters() -> list[bytes]:
+        return [m.value() or b"" for m in read_all(stack.bootstrap, topics.DEAD_LETTERS)]
+
+    from tests.lab import wait_for
+
+    wait_for(lambda: b"not json" in letters(), "the dead letter")
+
+
+def test_status_lists_every_process(stack: Stack) -> None:
+    done = stack.dailies("status", "--json")
+    assert done.returncode == 0
+    found = orjson.loads(done.stdout)
+    assert {p["role"] for p in found} == {"kafka", "planner", "decoder", "inference", "aggregator"}
+    assert all(set(p) == {"role", "pid", "state", "lag"} and p["state"] == "ready" for p in found)
+
+
+def test_every_event_fits_its_schema(stack: Stack) -> None:
+    """Runs last in this file: everything that the tests above caused lies on the topics."""
+    validators = {name: Draft202012Validator(orjson.loads(body)) for name, body in generate.schemas().items()}
+    seen: set[str] = set()
+    for topic in (topics.ASSETS, topics.SEGMENTS, topics.INFERENCES, topics.REACTIONS, topics.METADATA):
+        for message in read_all(stack.bootstrap, topic):
+            head = cloudevents.as_mapping(message.headers())
+            kind = head["ce_type"].decode()
+            assert head["ce_specversion"] == b"1.0"
+            assert head["ce_id"]
+            assert head["ce_source"]
+            if kind in SCHEMA_OF:
+                assert head["ce_dataschema"].decode().endswith(SCHEMA_OF[kind])
+                validators[SCHEMA_OF[kind]].validate(orjson.loads(message.value() or b""))
+                seen.add(kind)
+    assert seen >= {"media.asset.planned.v1", "media.segment.v1", "media.manifest.v1", "media.content-metadata.v1"}

@@ -1,0 +1,112 @@
+"""Faust workers that tests run in a process of their own, since they are killed, or end themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from schemas.cell import Signals
+from schemas.chunk import Chunk
+from schemas.plan import TaskRef
+from streams import inference, log
+from streams.app import make_app, raw_topic
+from streams.attempts import AttemptLedger
+from streams.deadletters import DeadLetters
+from streams.durable import DurableTable
+from streams.guard import Guard, Retries
+from streams.record import Record
+from streams.roles import run_app
+from streams.settings import Settings
+
+QUICK = Retries(3, (0.01,))
+
+
+def kills_itself(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """Dies of SIGKILL on every message whose value is ``deadly``; counts attempts on disk."""
+    app = make_app(o["group"], settings, bootstrap=o["bootstrap"])
+    ledger = AttemptLedger(settings.data_dir / "attempts", QUICK.attempts)
+    guard = Guard(app, "test", DeadLetters(app, o["dead_letters"]), QUICK, ledger=ledger)
+
+    async def handle(record: Record) -> None:
+        if record.value == b"deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    app.agent(raw_topic(app, o["topic"]))(guard.agent(handle))
+    return app
+
+
+def fails_on_bad(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """Raises on every message whose value begins with ``bad``."""
+    app = make_app(o["group"], settings, bootstrap=o["bootstrap"])
+    guard = Guard(app, "test", DeadLetters(app, o["dead_letters"]), QUICK)
+
+    async def handle(record: Record) -> None:
+        if record.value.startswith(b"bad"):
+            raise ValueError("bad")
+
+    app.agent(raw_topic(app, o["topic"]))(guard.agent(handle))
+    return app
+
+
+def keeps_last(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """Keeps each key's last value in a durable table; an empty value deletes the key."""
+    app = make_app(o["group"], settings, bootstrap=o["bootstrap"])
+    table = app.Table("last", key_type=bytes, value_type=bytes, partitions=o["partitions"])
+    assert isinstance(table, DurableTable)
+    guard = Guard(app, "test", DeadLetters(app, o["dead_letters"]), QUICK, tables=(table,))
+
+    async def handle(record: Record) -> None:
+        assert record.key is not None
+        if record.value:
+            table[record.key] = record.value
+        else:
+            table.pop(record.key, None)
+
+    app.agent(raw_topic(app, o["topic"]))(guard.agent(handle))
+    return app
+
+
+class Deadly:
+    """A runner that ends its process."""
+
+    runtime = "test"
+
+    def __call__(self, chunk: Chunk) -> Signals:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+def infers_deadly(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """The inference role, whose task audio-qc is deadly."""
+    load = inference.load
+
+    def load_deadly(tasks: list[TaskRef], device: str) -> dict[str, list[inference.Loaded]]:
+        found = load(tasks, device)["audio"]
+        return {"audio": [inference.Loaded(one.task, Deadly()) if one.task.name == "audio-qc" else one for one in found]}
+
+    inference.load = load_deadly
+    return inference.make(settings, o["bootstrap"], group=inference.SIGNALS)
+
+
+WORKERS: dict[str, Callable[[Settings, dict[str, Any]], faust.App]] = {
+    work.__name__: work for work in (kills_itself, fails_on_bad, keeps_last, infers_deadly)
+}
+
+
+def main(name: str, body: str) -> int:
+    options = json.loads(body)
+    settings = Settings(data_dir=Path(options["folder"]) / "data")
+    log.configure(settings)
+    return asyncio.run(run_app(lambda: WORKERS[name](settings, options), Path(options["folder"]) / f"{os.getpid()}.state"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
