@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -50,22 +51,21 @@ def count_frames(clip: str, job: Job) -> int:
     """Decode one segment with PyAV and nothing else; the number of its frames."""
     count = 0
     with av.open(clip) as container:
-        stream = container.streams[job.index]
+        stream: Any = container.streams[job.index]
         stream.thread_type = "NONE"
         if job.seek is not None:
             container.seek(job.seek.dts, stream=stream, backward=True)
         for packet in container.demux(stream):
-            for frame in packet.decode():
-                if (job.start is None or frame.pts >= job.start) and (job.end is None or frame.pts < job.end):
-                    count += 1
+            count += sum(_owned(frame, job) for frame in packet.decode())
             if job.stop_dts is not None and packet.dts is not None and packet.dts >= job.stop_dts:
                 break
         else:
             return count
-        for frame in stream.codec_context.decode(None):
-            if (job.start is None or frame.pts >= job.start) and (job.end is None or frame.pts < job.end):
-                count += 1
-    return count
+        return count + sum(_owned(frame, job) for frame in stream.codec_context.decode(None))
+
+
+def _owned(frame: Any, job: Job) -> bool:
+    return (job.start is None or frame.pts >= job.start) and (job.end is None or frame.pts < job.end)
 
 
 class PyavPool:

@@ -88,12 +88,15 @@ def make_plan(index: MediaIndex, request: PlanRequest) -> Plan:
 
 
 def no_plan(uri: str, version: str | None, error: Unprocessable, request: PlanRequest) -> NoPlan:
-    """Why there is no plan. Without a version the asset's id is that of the URI alone."""
+    """Why there is no plan. Without a version the asset's id is that of the URI alone.
+
+    The run's id depends on the upload event: what was not there may be there next time, and each asking gets its answer.
+    """
     with suppress(SourceRefused):  # a malformed one stays as it came
         uri = to_uri(uri)
     asset = AssetRef(id=asset_id(uri, version or ""), uri=uri, version=version or "")
     return NoPlan(
-        run=identity("run", asset.id, PLAN_VERSION, error.reason),
+        run=identity("run", asset.id, PLAN_VERSION, error.reason, request.caused_by),
         asset=asset,
         correlation=request.correlation,
         caused_by=request.caused_by,

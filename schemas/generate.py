@@ -30,10 +30,10 @@ MODELS: dict[EventType, Any] = {
 def schemas() -> dict[str, bytes]:
     """File name to JSON Schema (draft 2020-12), as committed."""
     found = {}
-    for type, model in MODELS.items():
+    for kind, model in MODELS.items():
         body = TypeAdapter(model).json_schema(mode="serialization")
         body["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-        found[SCHEMA_OF[type]] = orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+        found[SCHEMA_OF[kind]] = orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
     return found
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import faust
 import orjson
 
 from schemas.cloudevents import JSON
@@ -15,6 +15,9 @@ from schemas.ids import digest, identity
 from streams.app import publish
 from streams.record import Record
 from streams.topics import DEAD_LETTERS, MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:  # the decoder, which runs no Faust, writes dead letters as well
+    import faust
 
 PREFIX = "dl_"
 """Headers of the dead letter's own; all others are the original's."""

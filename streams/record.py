@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from faust.types import EventT
+from typing import TYPE_CHECKING, Any
 
 from schemas.cloudevents import as_mapping
+
+if TYPE_CHECKING:  # the decoder, which runs no Faust, reads records as well
+    from faust.types import EventT
 
 
 @dataclass(frozen=True, slots=True, repr=False)

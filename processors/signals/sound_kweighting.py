@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.signal import sosfilt
 
 from processors.signals.sound_hops import FloatArray
 
@@ -50,5 +49,7 @@ def _high_pass(rate: int) -> tuple[float, ...]:
 
 def k_weight(samples: FloatArray, rate: int) -> FloatArray:
     """K-weighted samples of each channel, ``(channels, units)``, from a filter at rest."""
+    from scipy.signal import sosfilt  # a second of imports that the decoder, which only reads task specs, does without
+
     weighted: FloatArray = sosfilt(k_weighting(rate), samples, axis=-1)
     return weighted

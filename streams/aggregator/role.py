@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import faust
-from faust.types import TopicT
 
 from processors.sidecar import SidecarWriter
-from schemas.cloudevents import Headers
 from streams import topics
 from streams.aggregator.service import Service
-from streams.app import make_app, raw_topic
+from streams.app import make_app, publish, raw_topic
 from streams.deadletters import DeadLetters
 from streams.durable import DurableTable
 from streams.guard import Guard
@@ -23,20 +21,16 @@ from streams.settings import Settings
 def make(settings: Settings, bootstrap: str) -> faust.App:
     """The aggregator's app, not yet started."""
     app = make_app(topics.AGGREGATOR_APP, settings, bootstrap=bootstrap)
-    table: DurableTable[str, bytes] = DurableTable(
-        app,
-        name=topics.AGGREGATOR_TABLE,
-        partitions=topics.AGGREGATOR_CHANGELOG.partitions,
-        key_type=str,
-        value_type=bytes,
+    table = cast(
+        DurableTable[str, bytes],
+        app.Table(
+            topics.AGGREGATOR_TABLE,
+            key_type=str,
+            value_type=bytes,
+            partitions=topics.AGGREGATOR_CHANGELOG.partitions,
+        ),
     )
-    to = functools.lru_cache(maxsize=None)(functools.partial(raw_topic, app))
-
-    async def emit(topic: str, key: bytes, value: bytes, headers: Headers) -> None:
-        target: TopicT = to(topic)
-        await (await target.send(key=key, value=value, headers=headers))
-
-    service = Service(table, SidecarWriter(settings.sidecars()), emit)
+    service = Service(table, SidecarWriter(settings.sidecars()), functools.partial(publish, app))
 
     async def partitions_moved(*_: Any, **__: Any) -> None:
         service.forget()

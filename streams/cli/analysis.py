@@ -9,8 +9,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from processors.analyse import analyse as run_analysis
-from processors.source import SourcePolicy
 from streams.cli import common, render
 from streams.cli.ingest import EXIT_INCOMPLETE, EXIT_UNPROCESSABLE
 
@@ -25,6 +23,9 @@ def analyse(
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")] = None,
 ) -> None:
     """Analyse one file without Kafka: one segment, one call of every fold. Exit status as for ingest."""
+    from processors.analyse import analyse as run_analysis  # brings the decoder, which the other commands do without
+    from processors.source import SourcePolicy
+
     settings = common.settings(device=device)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:

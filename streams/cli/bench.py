@@ -18,18 +18,13 @@ from streams.local.state import running
 def bench(
     rounds: Annotated[int, typer.Option(min=1, help="How often each contender runs; they take turns.")] = 3,
     seconds: Annotated[int, typer.Option(min=4, help="Length of the 1080p clip that is rendered.")] = 60,
-    clip: Annotated[
-        Path | None, typer.Option(help="Use a copy of this file instead.", exists=True, dir_okay=False)
-    ] = None,
-    tasks: Annotated[
-        str | None, typer.Option("--tasks", help="Separated by commas; by default all but networks.")
-    ] = None,
+    clip: Annotated[Path | None, typer.Option(help="Use a copy of this file instead.", exists=True, dir_okay=False)] = None,
+    tasks: Annotated[str | None, typer.Option("--tasks", help="Separated by commas; by default all but networks.")] = None,
     data_dir: common.DataDir = None,
 ) -> None:
     """Time ffmpeg decode-only, PyAV decode-only, `analyse` and the pipeline on one clip; results are checked first."""
     try:
         from bench.clip import render_clip
-
         from bench.pipeline import LIGHT, compare
     except ImportError as error:
         raise SetupError("benchmarks are not part of the installed package: run this from a checkout") from error

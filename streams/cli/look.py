@@ -61,7 +61,7 @@ def profiles(
     console = Console()
     for name in names or delivery.names():
         profile = delivery.load(name)
-        console.print(f"[bold]{profile.name}[/]  {profile.summary}")
+        console.print(f"[bold]{profile.name}[/]  {profile.title} [dim]({profile.reference})[/]")
         if names:
             table = Table(box=None, pad_edge=False, header_style="dim")
             for column in ("rule", "about", "limit", "if crossed", "severity", "overridable"):

@@ -86,6 +86,7 @@ class Budget:
             self._room.notify_all()
         if self._thread.is_alive():
             self._thread.join()
+        self._log.close()
 
     @property
     def limit(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from streams.connect import Bystander
 from streams.decoder.offsets import TP
 from streams.log import CLIENT_LOGGER, get_logger
 
@@ -26,7 +28,17 @@ class ChunkLog:
     """The chunk topics as an administrator sees them. Methods raise ``KafkaException`` where the broker does not answer."""
 
     def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
         self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=logging.getLogger(CLIENT_LOGGER))
+        self._bystanders: dict[str, Bystander] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._lock:
+            for bystander in self._bystanders.values():
+                bystander.close()
+            self._bystanders.clear()
 
     def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
         """Where each log begins."""
@@ -53,9 +65,10 @@ class ChunkLog:
 
     def committed(self, group: str, tps: Iterable[TP]) -> dict[TP, int]:
         """The group's next offset of every partition where it has committed one."""
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for topic, partition in tps])
-        answer = self._admin.list_consumer_group_offsets([asked], request_timeout=_SECONDS)[group].result()
-        return {(p.topic, p.partition): p.offset for p in answer.topic_partitions if p.offset >= 0}
+        with self._lock:
+            if group not in self._bystanders:
+                self._bystanders[group] = Bystander(self._bootstrap, group)
+            return self._bystanders[group].committed(tps, _SECONDS)
 
     def register(self, group: str, tps: Iterable[TP]) -> bool:
         """Make a group known to the broker as a reader of these partitions, from where their logs begin.

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, TopicPartition
 
 from schemas.clock import Clock
 from schemas.manifest import Manifest
 from schemas.plan import AssetRef, AudioFormat, Job
 from schemas.types import EventType
 from streams import topics
+from streams.connect import Bystander
 from streams.decoder.source_of_jobs import GROUP
 from streams.producer import Deliveries, make_producer
 from streams.record import Record
@@ -91,11 +91,6 @@ def _reader(bootstrap: str) -> Consumer:
     return Consumer({"bootstrap.servers": bootstrap, "group.id": "rig", "enable.auto.commit": False, "log_level": 0})
 
 
-@functools.lru_cache(maxsize=4)
-def _admin(bootstrap: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-
-
 def records(bootstrap: str, topic: str, asset: str = "") -> list[Record]:
     """Everything that a topic holds now for an asset, by its key."""
     consumer = _reader(bootstrap)
@@ -133,9 +128,9 @@ def failures(bootstrap: str, asset: str) -> list[dict[str, Any]]:
 
 def committed(bootstrap: str, place: Any) -> bool:
     """Whether the decoder group has committed past a job."""
-    asked = ConsumerGroupTopicPartitions(GROUP, [TopicPartition(place.topic, place.partition)])
-    answer = _admin(bootstrap).list_consumer_group_offsets([asked])[GROUP].result()
-    return bool(answer.topic_partitions[0].offset > place.offset)
+    asked = (place.topic, place.partition)
+    with Bystander(bootstrap, GROUP) as bystander:
+        return bystander.committed([asked], 30).get(asked, 0) > place.offset
 
 
 def until_committed(bootstrap: str, *places: Any) -> None:

@@ -126,7 +126,7 @@ def test_workers_are_as_many_as_asked_for(kafka: Broker, data_dir: Path) -> None
 
 
 def test_a_supervisor_in_the_foreground_ends_with_its_parent(kafka: Broker, data_dir: Path) -> None:
-    line = command(data_dir, bootstrap=kafka.bootstrap, tied=True)
+    line = command(data_dir, bootstrap=kafka.bootstrap)
     parent = subprocess.Popen([sys.executable, "-c", f"import subprocess; subprocess.run({line!r})"])
     stack = until(lambda: (s := state.running(data_dir)) is not None and s.state == "ready" and s, "the stack is ready")
     parent.kill()

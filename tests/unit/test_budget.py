@@ -26,6 +26,9 @@ class LogInMemory(ChunkLog):
         self.start, self.end, self.decoders = 0, end, decoders
         self.groups: dict[str, int] = {}
 
+    def close(self) -> None:
+        pass
+
     def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
         return dict.fromkeys(tps, self.start)
 
