@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import av
@@ -14,6 +14,7 @@ from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
 from processors.spans import span_fields
 from processors.tasks.base import Outcome
 from processors.technical import technical
+from schemas.errors import ProfileError
 from schemas.events import (
     ActiveArea,
     AssetCoverage,
@@ -27,12 +28,16 @@ from schemas.events import (
     SignalsRef,
     Technical,
     Tracks,
+    Verdict,
 )
 from schemas.ids import finding_id
 from schemas.manifest import Manifest
 from schemas.plan import NoPlan, Plan
 
 DECODER = "p0"
+
+_DECODER_FINDINGS = ("video.decode_error", "audio.decode_error", "audio.timestamp_gap")
+"""What decoding itself looks for, whatever the tasks."""
 
 
 def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
@@ -69,7 +74,7 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
         producers=_producers(aggregate, makers),
         signals=SignalsRef(dataref=dataref),
     )
-    return event.model_copy(update={"verdicts": _verdicts(plan.profiles, event)})
+    return event.model_copy(update={"verdicts": _verdicts(plan, event)})
 
 
 def unprocessable(no_plan: NoPlan) -> ContentMetadata:
@@ -91,17 +96,25 @@ def unprocessable(no_plan: NoPlan) -> ContentMetadata:
     )
 
 
-def _verdicts(names: Sequence[str], event: ContentMetadata) -> tuple[Any, ...]:
-    return tuple(
-        profiles.judge(
-            profiles.load(name),
-            measurements=event.measurements,
-            findings=event.findings,
-            coverage=event.coverage,
-            technical=event.technical,
-            status=event.run.status,
-        )
-        for name in names
+def _verdicts(plan: Plan, event: ContentMetadata) -> tuple[Verdict, ...]:
+    examined = set(_DECODER_FINDINGS).union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
+    return tuple(_verdict(name, event, examined) for name in plan.profiles)
+
+
+def _verdict(name: str, event: ContentMetadata, examined: set[str]) -> Verdict:
+    try:
+        profile = profiles.load(name)
+    except ProfileError:
+        # The planner checks names; one that is gone since (another version, a moved file) must not keep the asset open.
+        return Verdict(profile=name, profile_sha256="", outcome="not_evaluated", rules=())
+    return profiles.judge(
+        profile,
+        measurements=event.measurements,
+        findings=event.findings,
+        coverage=event.coverage,
+        technical=event.technical,
+        status=event.run.status,
+        examined=examined,
     )
 
 

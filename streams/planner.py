@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import faust
@@ -13,10 +13,11 @@ import faust
 from processors.plan import DEFAULT_PROFILES, PlanRequest, make_plan, no_plan
 from processors.probe.child import parse
 from processors.probe.index import MediaIndex
+from processors.profiles import load_named
 from processors.sandbox import Child, Limits
 from processors.source import SourcePolicy
 from schemas import cloudevents
-from schemas.errors import ChildCrashed, ChildError, Unprocessable
+from schemas.errors import ChildCrashed, ChildError, ProfileError, Unprocessable
 from schemas.ids import identity
 from schemas.plan import NoPlan, Plan
 from schemas.types import SCHEMA_OF, EventType
@@ -119,9 +120,15 @@ class Planner:
                 attempts, error = attempts - 1, Killed("each attempt to plan it ended the planner")
                 break
             try:
+                for name in request.profiles:
+                    load_named(name)
                 return make_plan(await self.prober.probe(upload.uri), request)
             except Unprocessable as refused:
                 return self._refuse(upload, request, refused)
+            except ProfileError as unknown:
+                return self._refuse(
+                    upload, replace(request, profiles=()), Unprocessable(str(unknown), reason="unknown_profile")
+                )
             except Exception as caught:  # whatever goes wrong, the upload ends in an event
                 known = isinstance(caught, ChildError)
                 logger.warning("planning failed", uri=upload.uri, attempts=attempts, exc_info=None if known else caught)

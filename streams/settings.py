@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     decoders: int = Field(0, description="Decode children per decoder process; 0: one per core.")
     chunk_budget_bytes: int = Field(4 * GIB, description="Bytes of chunks that may wait in Kafka, all decoders together.")
     attempts: int = Field(3, description="How often a job or chunk is tried before it goes to the dead letters.")
-    probe_seconds: float = Field(60, description="Wall-clock limit of probing one asset, in seconds.")
+    probe_seconds: float = Field(600, description="Wall-clock limit of probing one asset, in seconds.")
     probe_memory_bytes: int = Field(2 * GIB, description="Memory limit of the probing child.")
     decode_memory_bytes: int = Field(4 * GIB, description="Memory limit of a decode child.")
     decode_stall_seconds: float = Field(60, description="A decode child that gives nothing for so long is ended.")

@@ -30,8 +30,8 @@ def compare(truth: Truth, metadata: ContentMetadata) -> list[Row]:
     """Every known thing with what was found of it, and at last what was found and is not there."""
     found = metadata.findings
     rows = [_frames(truth, metadata), _samples(truth, metadata), *_shots(truth.transitions, metadata.tracks.shots)]
-    rows += [_interval("black", s, found, ("video.black",), PICTURE_SECONDS) for s in truth.black]
-    rows += [_interval("freeze", s, found, ("video.freeze",), PICTURE_SECONDS) for s in truth.freezes]
+    for name in ("bars", "slate", "freeze", "black"):
+        rows += [_interval(name, s, found, (f"video.{name}",), PICTURE_SECONDS) for s in truth.still(name)]
     rows += [_letterbox(truth, s, found) for s in truth.letterbox]
     rows += [_interval("silence", s, found, ("audio.silence", "audio.mute"), SOUND_SECONDS) for s in truth.silence]
     rows += [_interval("clipping", s, found, ("audio.clipping",), SOUND_SECONDS) for s in truth.clipping]
@@ -112,8 +112,7 @@ def _loudness(truth: Truth, metadata: ContentMetadata) -> Row:
 
 def _false_alarms(truth: Truth, findings: Sequence[Finding]) -> Row:
     known = {
-        "video.black": truth.black,
-        "video.freeze": truth.static,
+        **{f"video.{name}": truth.still(name) for name in ("bars", "slate", "freeze", "black")},
         "video.letterbox": truth.letterbox,
         "audio.silence": truth.silence,
         "audio.mute": truth.silence,

@@ -66,14 +66,13 @@ class Truth(_Known):
     integrated_lufs: float
     text: tuple[Text, ...]
 
-    @property
-    def freezes(self) -> tuple[Stretch, ...]:
-        """The static stretches that are faults."""
-        return tuple(s for s in self.static if s.note == "freeze")
-
     def write(self, path: Path) -> None:
         """As JSON."""
         path.write_text(self.model_dump_json(indent=1) + "\n")
+
+    def still(self, note: str) -> tuple[Stretch, ...]:
+        """The static stretches of one kind: ``bars``, ``slate``, ``freeze`` or ``black``."""
+        return tuple(s for s in self.static if s.note == note)
 
     @classmethod
     def read(cls, path: Path) -> Truth:

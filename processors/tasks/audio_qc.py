@@ -41,6 +41,9 @@ SPEC = TaskSpec(
     before=1,
     after=1,
     params=LIMITS.to_json(),
+    findings=tuple(
+        f"audio.{name}" for name in ("silence", "mute", "silent_channel", "clipping", "phase_inverted", "dual_mono")
+    ),
 )
 
 

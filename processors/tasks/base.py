@@ -48,6 +48,8 @@ class TaskSpec:
     group: str = "signals"
     params: Mapping[str, Any] = field(default_factory=dict)
     weights_sha256: str | None = None
+    findings: tuple[str, ...] = ()
+    """The finding codes that the task looks for: where it ran and gave none, there is none."""
 
     @property
     def halo(self) -> int:

@@ -18,6 +18,9 @@ class NativePicture:
         where="decode",
         rendition=NATIVE,
         summary="Black, flash frames, freezes, letterbox, legal range and light level, from every native frame",
+        findings=tuple(
+            f"video.{name}" for name in ("black", "flash_frame", "freeze", "letterbox", "out_of_range", "bars", "slate")
+        ),
     )
     fold: Fold = NativeFold()
 
