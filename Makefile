@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMPS := .venv/stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint accuracy bench lock clean
+.PHONY: help setup demo test lint accuracy chaos bench lock clean
 
 help: ## Show this
 	@echo "Dailies: exact, complete content metadata for every upload. Linux, x86-64, Python 3.11."
@@ -23,16 +23,20 @@ demo: setup ## Start a stack, send a rendered sample through it, show truth agai
 
 test: setup ## Run every test (installs the tools that tests compare with, where it may)
 	@scripts/install-test-tools.sh
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-accuracy: setup ## Compare results with reference implementations
+accuracy: setup ## Compare results with reference implementations, and the pipeline with whole-file analysis
 	@scripts/install-test-tools.sh
-	@$(BIN)/python -m pytest tests/accuracy
+	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest tests/accuracy tests/integration/test_pipeline.py
+
+chaos: setup ## Kill, crash and cycle: what takes longer than the plain tests
+	@$(BIN)/python -m pytest -m chaos
+	@DAILIES_CYCLES=20 $(BIN)/python -m pytest tests/integration/test_supervisor.py -k cycles
 
 bench: setup ## Measure speed and latency on this machine
 	@$(BIN)/dailies bench

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -60,9 +61,28 @@ def reading(bootstrap: str, group: str) -> Iterator[Consumer]:
         consumer.close()
 
 
-def test_urgent_jobs_go_first_then_the_oldest(kafka: Broker) -> None:
+class Sources(Protocol):
+    """Makes job sources."""
+
+    def __call__(self, on_abandoned: Callable[[JobMessage], None] = ...) -> JobSource: ...
+
+
+@pytest.fixture
+def sources(kafka: Broker) -> Iterator[Sources]:
+    """Sources that are closed whatever happens: one left open would keep the test process from ending."""
+    with contextlib.ExitStack() as stack:
+
+        def make(on_abandoned: Callable[[JobMessage], None] = lambda _: None) -> JobSource:
+            source = JobSource(kafka.bootstrap, on_assigned=lambda: None, on_abandoned=on_abandoned)
+            stack.callback(source.close)
+            return source
+
+        yield make
+
+
+def test_urgent_jobs_go_first_then_the_oldest(kafka: Broker, sources: Sources) -> None:
     bootstrap = kafka.bootstrap
-    source = JobSource(bootstrap, on_assigned=lambda: None, on_abandoned=lambda _: None)
+    source = sources()
     names = ["queue-1", "queue-2", "queue-3"]
     for name in names:
         submit(bootstrap, make_job(name, chunks=1))
@@ -74,7 +94,6 @@ def test_urgent_jobs_go_first_then_the_oldest(kafka: Broker) -> None:
     for message in taken:
         assert message is not None
         source.done(message)
-    source.close()
 
 
 def take_all(source: JobSource, taken: dict[str, JobMessage]) -> int:
@@ -84,15 +103,15 @@ def take_all(source: JobSource, taken: dict[str, JobMessage]) -> int:
     return len(taken)
 
 
-def test_jobs_of_a_partition_that_moves_are_abandoned_and_go_to_its_new_decoder(kafka: Broker) -> None:
+def test_jobs_of_a_partition_that_moves_are_abandoned_and_go_to_its_new_decoder(kafka: Broker, sources: Sources) -> None:
     bootstrap = kafka.bootstrap
     abandoned: list[JobMessage] = []
-    old = JobSource(bootstrap, on_assigned=lambda: None, on_abandoned=abandoned.append)
+    old = sources(abandoned.append)
     until(lambda: old.poll(0.1) or old.assigned, "the first has all partitions", 120)
     places = submit(bootstrap, *(make_job(f"moving-{n}", chunks=1) for n in range(24)))
     taken: dict[str, JobMessage] = {}
     until(lambda: take_all(old, taken) == 24, "all are taken")
-    new = JobSource(bootstrap, on_assigned=lambda: None, on_abandoned=lambda _: None)
+    new = sources()
     until(lambda: old.poll(0.05) or new.poll(0.05) or (abandoned and new.assigned), "partitions have moved", 120)
     moved = {m.record.place for m in abandoned}
     assert 0 < len(moved) < 24
@@ -111,9 +130,13 @@ def test_jobs_of_a_partition_that_moves_are_abandoned_and_go_to_its_new_decoder(
     assert again.keys() == moved
     for message in again.values():
         new.done(message)
-    new.close()
-    old.close()
-    assert all(committed(bootstrap, p) for p in places)
+
+    def all_committed() -> bool:
+        old.poll(0.05)
+        new.poll(0.05)
+        return all(committed(bootstrap, p) for p in places)
+
+    until(all_committed, "everything is committed in the end")
 
 
 def test_a_refused_chunk_ends_the_process_and_nothing_is_committed(kafka: Broker, tmp_path: Path) -> None:
@@ -132,6 +155,7 @@ def test_a_refused_chunk_ends_the_process_and_nothing_is_committed(kafka: Broker
     assert len(manifests(bootstrap, "refused")) == 1
 
 
+@pytest.mark.chaos
 def test_a_job_that_kills_the_decoder_itself_is_given_up(kafka: Broker, tmp_path: Path) -> None:
     bootstrap, config = kafka.bootstrap, settings(tmp_path, attempts=2)
     (place,) = submit(bootstrap, make_job("deadly", hold=str(tmp_path / "never")))

@@ -132,6 +132,7 @@ def test_a_partition_that_goes_away_and_comes_back(lab: Lab) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.chaos
 def test_a_broker_that_is_killed_in_between(new_broker: BrokerFactory, tmp_path: Path) -> None:
     broker = new_broker(topics=())
     lab = Lab(broker.bootstrap, tmp_path)

@@ -107,6 +107,7 @@ def test_without_a_dead_letter_nothing_is_acknowledged(lab: Lab) -> None:
     assert worker.wait(WAIT_SECONDS) == 0
 
 
+@pytest.mark.chaos
 def test_a_message_that_kills_the_process_is_given_up_after_three_lives(lab: Lab) -> None:
     topic, letters, group = lab.topic("deadly"), lab.topic("letters"), lab.name("deadly")
     lab.send(topic, [(b"a", b"ok"), (b"b", b"deadly"), (b"c", b"ok")])

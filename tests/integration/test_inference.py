@@ -168,6 +168,7 @@ def test_a_task_that_raises_leaves_the_others_alone(lab: Lab, chunks: list[Chunk
     assert letter.original.value == bytes(chunks[1].data)
 
 
+@pytest.mark.chaos
 def test_a_task_that_kills_its_process_is_told_from_its_neighbours(lab: Lab, chunks: list[Chunk]) -> None:
     send(lab, chunks[0], ["audio-qc", "loudness"])
     for _ in range(3):
