@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from schemas.errors import SetupError
 from streams.cli import common
 from streams.local.session import stack_up
 from streams.local.state import running
@@ -23,11 +22,9 @@ def bench(
     data_dir: common.DataDir = None,
 ) -> None:
     """Time ffmpeg decode-only, PyAV decode-only, `analyse` and the pipeline on one clip; results are checked first."""
-    try:
-        from bench.clip import render_clip
-        from bench.pipeline import LIGHT, compare
-    except ImportError as error:
-        raise SetupError("benchmarks are not part of the installed package: run this from a checkout") from error
+    from bench.clip import render_clip
+    from bench.pipeline import LIGHT, compare
+
     console = Console()
     settings = common.settings(data_dir=data_dir)
     wanted = tuple(t.strip() for t in tasks.split(",")) if tasks else LIGHT
