@@ -5,6 +5,7 @@ set -euo pipefail
 missing=()
 command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 command -v mediainfo >/dev/null || missing+=(mediainfo)
+command -v chromium >/dev/null || missing+=(chromium)
 /sbin/ldconfig -p | grep -q libebur128 || missing+=(libebur128-1)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
