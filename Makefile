@@ -23,7 +23,7 @@ demo: setup ## Start a stack, send a rendered sample through it, show truth agai
 
 test: setup ## Run every test (installs the tools that tests compare with, where it may)
 	@scripts/install-test-tools.sh
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff check .
@@ -36,7 +36,7 @@ accuracy: setup ## Compare results with reference implementations, and the pipel
 
 chaos: setup ## Kill, crash and cycle: what takes longer than the plain tests
 	@$(BIN)/python -m pytest -m chaos
-	@DAILIES_CYCLES=20 $(BIN)/python -m pytest tests/integration/test_supervisor.py -k cycles
+	@DAILIES_CYCLES=20 $(BIN)/python -m pytest -o timeout=900 tests/integration/test_supervisor.py -k cycles
 
 bench: setup ## Measure speed and latency on this machine
 	@$(BIN)/dailies bench

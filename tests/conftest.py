@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import tools
 
 pytest_plugins = ["tests.kafka"]
+
+# A busy machine makes slow inputs, which says nothing about the code.
+settings.register_profile("dailies", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dailies")
 
 
 @pytest.fixture(scope="session")
