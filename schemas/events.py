@@ -10,8 +10,6 @@ from schemas.clock import Clock
 from schemas.plan import AssetRef, Correlation, Wire
 
 SCHEMA_VERSION = "1.0.0"
-METADATA_TYPE = "media.content-metadata.v1"
-REACTION_TYPE = "media.reaction.v1"
 
 Outcome = Literal["pass", "fail", "review", "not_evaluated"]
 Severity = Literal["info", "minor", "major", "blocker"]

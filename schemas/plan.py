@@ -67,8 +67,8 @@ class AudioFormat(Wire):
     sample_format: str | None = None
 
 
-class StreamPlan(Wire):
-    """One stream of the container and what is done with it."""
+class StreamFacts(Wire):
+    """One stream as the container describes it, and whether it is analysed."""
 
     id: str
     index: int
@@ -82,6 +82,11 @@ class StreamPlan(Wire):
     language: str | None = None
     video: VideoFormat | None = None
     audio: AudioFormat | None = None
+
+
+class StreamPlan(StreamFacts):
+    """One stream of the container and what is done with it."""
+
     frames: int | None = None
     tasks: tuple[str, ...] = ()
 

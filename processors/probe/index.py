@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from schemas.clock import Clock
-from schemas.plan import AudioFormat, VideoFormat, Wire
+from schemas.plan import StreamFacts, Wire
 
 
 class KeyFrame(Wire):
@@ -45,21 +42,9 @@ class VideoIndex(Wire):
         return self.distrust is None
 
 
-class IndexedStream(Wire):
-    """One stream as the container describes it, and whether it can be analysed."""
+class IndexedStream(StreamFacts):
+    """One stream as the container describes it, with the index of its pictures if they are to be analysed."""
 
-    id: str
-    index: int
-    kind: Literal["video", "audio", "subtitle", "data", "other"]
-    codec: str | None = None
-    decision: Literal["analysed", "skipped"]
-    reason: str | None = None
-    clock: Clock
-    duration: float | None = None
-    bit_rate: int | None = None
-    language: str | None = None
-    video: VideoFormat | None = None
-    audio: AudioFormat | None = None
     index_of_video: VideoIndex | None = None
 
 
