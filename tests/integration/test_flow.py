@@ -47,7 +47,7 @@ def longest_gap(lab: Lab, *, buffer: int, stock: bool, messages: int) -> float:
                 begun.append(time.monotonic())
                 await asyncio.sleep(WORK_SECONDS)
                 if not stock:
-                    app.consumer.settle(event.message)
+                    app.consumer.settle(event.message)  # type: ignore[attr-defined]
 
         app.agent(raw_topic(app, topic.name))(work)
         return app

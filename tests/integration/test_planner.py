@@ -11,7 +11,6 @@ import faust
 import numpy as np
 import pytest
 
-from schemas.events import METADATA_TYPE
 from schemas.plan import NoPlan, Plan
 from schemas.types import EventType
 from streams import admin, planner
@@ -89,7 +88,7 @@ def test_uploads_become_plans_or_reasons(lab: Lab) -> None:
     assert found["good.mp4"].key == plan.asset.id.encode() and plan.correlation.delivery_id == "D-1" and plan.jobs
     reasons = {}
     for name in ("broken.mp4", "absent.mp4", "f.mp4"):
-        assert found[name].headers["ce_type"] == EventType.UNPROCESSABLE.encode() != METADATA_TYPE.encode()
+        assert found[name].headers["ce_type"] == EventType.UNPROCESSABLE.encode()
         reasons[name] = NoPlan.model_validate_json(found[name].value).reason
     assert reasons["absent.mp4"] == "source_missing" and reasons["f.mp4"] == "source_refused"
     refused = [letter for letter in letters(lab) if letter.stage == "planner"]

@@ -93,7 +93,7 @@ def test_what_a_picture_does_not_say_comes_from_the_container() -> None:
     assert (native.full_range, native.matrix) == (False, "bt2020nc")
 
 
-@pytest.mark.parametrize("name", sorted(av.video.format.names))
+@pytest.mark.parametrize("name", sorted(av.video.format.names))  # type: ignore[attr-defined]
 def test_no_format_is_a_surprise(name: str) -> None:
     """Each is read, or refused with the error that becomes a decode error."""
     try:
