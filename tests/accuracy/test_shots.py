@@ -81,6 +81,7 @@ def steady(frames: Frames, length: int) -> list[Frames]:
 
 
 @pytest.mark.media
+@pytest.mark.long
 def test_stitched_real_clips() -> None:
     clips = [MEDIA / "video" / name for name in REAL]
     missing = [c.name for c in clips if not c.is_file()]

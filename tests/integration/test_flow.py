@@ -62,7 +62,8 @@ def test_no_gap_between_messages_however_small_the_buffer(lab: Lab, buffer: int)
 
 
 def test_the_stock_consumer_still_needs_replacing(lab: Lab) -> None:
-    assert longest_gap(lab, buffer=4, stock=True, messages=30) > 0.7
+    # It stalls when a full buffer meets its poll, which one run in many does not show.
+    assert any(longest_gap(lab, buffer=4, stock=True, messages=30) > 0.7 for _ in range(5))
 
 
 def test_a_message_in_work_when_the_worker_crashes_is_not_committed(lab: Lab) -> None:

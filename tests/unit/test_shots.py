@@ -58,18 +58,17 @@ def test_windows_in_the_middle_see_their_chunk_alone() -> None:
     assert found.max() < 299
 
 
-@pytest.mark.parametrize("count", [60, 100])
-def test_signals_equal_the_packages_own_prediction(count: int) -> None:
+def test_signals_equal_the_packages_own_prediction() -> None:
     import torch
 
-    frames = thumbs.pans([40, count - 40])
-    found = thumbs.runner()(thumbs.chunk(frames, 0, count, 0))
+    frames = thumbs.pans([40, 20])
+    found = thumbs.runner()(thumbs.chunk(frames, 0, 60, 0))
     network = thumbs.runner().network._network  # type: ignore[attr-defined]
     single, many = network.predict_frames(torch.from_numpy(frames), quiet=True)
     np.testing.assert_allclose(found.arrays["single"], single.numpy(), atol=1e-6)
     np.testing.assert_allclose(found.arrays["many_hot"], many.numpy(), atol=1e-6)
-    assert (found.first_row, found.rows) == (0, count)
-    assert found.arrays["pts"].tolist() == [thumbs.PTS_STEP * k for k in range(count)]
+    assert (found.first_row, found.rows) == (0, 60)
+    assert found.arrays["pts"].tolist() == [thumbs.PTS_STEP * k for k in range(60)]
 
 
 def test_signals_are_the_same_however_the_chunks_are_cut() -> None:
