@@ -4,18 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from processors import tasks
 from processors.findings import FoldEvent
-from processors.lane import Lane
+from processors.lane import Lane, Place
 from processors.tasks.base import FoldRun, Outcome, StreamContext, StreamEnd
-from schemas.cell import CellResult
+from schemas.cell import CellKey, CellResult, CellStatus
 from schemas.chunk import hops
 from schemas.manifest import JobFailed, Manifest
 from schemas.plan import Plan, StreamPlan
 
 LaneKey = tuple[str, str]
 """Stream id, task name."""
+
+
+class Heard(NamedTuple):
+    """The ``number``-th event (from 1) that a lane's fold has given."""
+
+    lane: LaneKey
+    number: int
+    event: FoldEvent
+
+
+class Abandoned(NamedTuple):
+    """What is given up: jobs that will not deliver, and cells that failed."""
+
+    jobs: tuple[JobFailed, ...]
+    cells: tuple[CellResult, ...]
 
 
 @dataclass(slots=True)
@@ -65,25 +81,20 @@ class Aggregate:
     def add_manifest(self, manifest: Manifest) -> bool:
         """A job ended well. False if that was known, or is no job of this run."""
         state = self.streams.get(manifest.stream)
-        if state is None or manifest.segment >= state.segments or manifest.segment in state.manifests:
+        if state is None or manifest.segment >= state.segments:
             return False
+        known = state.manifests.get(manifest.segment)
+        if known is not None and known.attempt >= manifest.attempt:
+            return False
+        if manifest.segment in state.failed and any(lane.at[0] > manifest.segment for lane in self._lanes_of(manifest.stream)):
+            return False  # too late: what comes behind it is folded already
         state.manifests[manifest.segment] = manifest
         state.failed.pop(manifest.segment, None)
         for lane in self._lanes_of(manifest.stream):
             if lane.contradicted(manifest):
                 message = f"results of {lane.task.name} were made from other data than the manifest names"
-                self.fail_job(
-                    JobFailed(
-                        run=manifest.run,
-                        asset=manifest.asset,
-                        stream=manifest.stream,
-                        segment=manifest.segment,
-                        reason="digest_mismatch",
-                        message=message,
-                        attempts=1,
-                    ),
-                    anyway=True,
-                )
+                failure = self._job_failed(manifest.stream, manifest.segment, "digest_mismatch", message)
+                self.fail_job(failure, anyway=True)
         return True
 
     def fail_job(self, failure: JobFailed, *, anyway: bool = False) -> bool:
@@ -96,6 +107,30 @@ class Aggregate:
         state.failed[failure.segment] = failure
         return True
 
+    def abandon(self, reason: str, message: str, job: tuple[str, int] | None = None) -> Abandoned:
+        """Account for what is missing, of one job (stream, segment) or of all, as failed: to be taken in and kept."""
+        failures, cells = [], []
+        for name, state in self.streams.items():
+            for segment in range(state.segments):
+                if job not in (None, (name, segment)) or segment in state.failed:
+                    continue
+                manifest = state.manifests.get(segment)
+                if manifest is None:
+                    failures.append(self._job_failed(name, segment, reason, message))
+                    continue
+                for lane in self._lanes_of(name):
+                    cells += [self._cell_failed(lane, place, wanted, message) for place, wanted in lane.missing(manifest)]
+        return Abandoned(tuple(failures), tuple(cells))
+
+    def _job_failed(self, stream: str, segment: int, reason: str, message: str) -> JobFailed:
+        asset, run = self.plan.asset.id, self.plan.run
+        return JobFailed(run=run, asset=asset, stream=stream, segment=segment, reason=reason, message=message, attempts=1)
+
+    def _cell_failed(self, lane: Lane, place: Place, digest: str, message: str) -> CellResult:
+        asset, run, task = self.plan.asset.id, self.plan.run, lane.task
+        key = CellKey(asset, run, lane.stream, place[0], task.rendition, place[1], task.name, task.version)
+        return CellResult(key, CellStatus.FAILED, digest, message.encode())
+
     def add_cell(self, result: CellResult) -> bool:
         """A result. False if it was known, comes too late to matter, or belongs to no lane (another task version)."""
         lane = self.lanes.get((result.key.stream, result.key.task))
@@ -103,14 +138,21 @@ class Aggregate:
             return False
         return lane.offer(result)
 
-    def advance(self, stream: str) -> list[tuple[LaneKey, FoldEvent]]:
-        """Fold what has become contiguous on one stream; the findings that this made certain."""
+    def advance(self, stream: str) -> list[Heard]:
+        """Fold what has become contiguous on one stream; what the folds of its lanes say of findings."""
         state = self.streams[stream]
         return [
-            ((stream, lane.task.name), event)
+            Heard((stream, lane.task.name), number, event)
             for lane in self._lanes_of(stream)
-            for event in lane.advance(state.manifests, state.failed)
+            for number, event in lane.advance(state.manifests, state.failed)
         ]
+
+    def contiguous_to(self, stream: str) -> int:
+        """Up to which event time every task has seen the stream without a hole; conservative by one frame of video."""
+        clock = self.streams[stream].plan.clock
+        reached = [lane.reached for lane in self._lanes_of(stream)]
+        known = [clock.event_time(at) for at in reached if at is not None]
+        return min(known) if len(known) == len(reached) and known else 0
 
     def _lanes_of(self, stream: str) -> Iterable[Lane]:
         return [lane for (of, _), lane in self.lanes.items() if of == stream]

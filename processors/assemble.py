@@ -44,11 +44,11 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     """The final event of a run of which everything is accounted for."""
     plan = aggregate.plan
     outcomes = aggregate.finish()
-    makers = {task.name: f"p{i}" for i, task in enumerate(plan.tasks, start=1)}
+    by = makers(plan)
     covered = coverage(aggregate)
-    findings = _findings(aggregate, makers)
+    findings = _findings(aggregate, by)
     measurements = [
-        _measurement(aggregate, key, draft, makers[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
+        _measurement(aggregate, key, draft, by[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
     ]
     facts: dict[str, dict[str, Any]] = {}
     for (stream, _), outcome in outcomes.items():
@@ -69,12 +69,17 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
         clocks={s.id: s.clock for s in plan.streams if s.decision == "analysed"},
         technical=about,
         measurements=tuple(sorted(measurements, key=lambda m: (m.stream, m.id, m.channel if m.channel is not None else -1))),
-        tracks=Tracks(shots=_shots(plan, outcomes, makers)),
+        tracks=Tracks(shots=_shots(plan, outcomes, by)),
         findings=findings,
-        producers=_producers(aggregate, makers),
+        producers=_producers(aggregate, by),
         signals=SignalsRef(dataref=dataref),
     )
     return event.model_copy(update={"verdicts": _verdicts(plan, event)})
+
+
+def makers(plan: Plan) -> dict[str, str]:
+    """The producer id of each task."""
+    return {task.name: f"p{i}" for i, task in enumerate(plan.tasks, start=1)}
 
 
 def unprocessable(no_plan: NoPlan) -> ContentMetadata:
@@ -118,9 +123,9 @@ def _verdict(name: str, event: ContentMetadata, examined: set[str]) -> Verdict:
     )
 
 
-def _findings(aggregate: Aggregate, makers: Mapping[str, str]) -> tuple[Finding, ...]:
+def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...]:
     found = [
-        finding(aggregate.plan, stream, event.finding, makers[task])
+        finding(aggregate.plan, stream, event.finding, by[task])
         for (stream, task), lane in aggregate.lanes.items()
         for event in lane.run.final_findings()
     ]
@@ -212,7 +217,7 @@ def _measurement(aggregate: Aggregate, key: LaneKey, draft: MeasurementDraft, by
     )
 
 
-def _shots(plan: Plan, outcomes: Mapping[LaneKey, Outcome], makers: Mapping[str, str]) -> tuple[Shot, ...]:
+def _shots(plan: Plan, outcomes: Mapping[LaneKey, Outcome], by: Mapping[str, str]) -> tuple[Shot, ...]:
     shots = []
     for (stream, task), outcome in outcomes.items():
         clock = plan.stream(stream).clock
@@ -224,13 +229,13 @@ def _shots(plan: Plan, outcomes: Mapping[LaneKey, Outcome], makers: Mapping[str,
                     transition_in=s.transition_in,
                     transition_out=s.transition_out,
                     confidence=s.confidence,
-                    by=makers[task],
+                    by=by[task],
                 )
             )
     return tuple(shots)
 
 
-def _producers(aggregate: Aggregate, makers: Mapping[str, str]) -> tuple[Producer, ...]:
+def _producers(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Producer, ...]:
     decoding = sum(sum(m.seconds.values()) for state in aggregate.streams.values() for _, m in sorted(state.manifests.items()))
     found = [
         Producer(
@@ -241,7 +246,7 @@ def _producers(aggregate: Aggregate, makers: Mapping[str, str]) -> tuple[Produce
         lanes = [lane for (_, name), lane in aggregate.lanes.items() if name == task.name]
         found.append(
             Producer(
-                id=makers[task.name],
+                id=by[task.name],
                 name=task.name,
                 version=task.version,
                 params=task.params,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from processors.aggregate import Aggregate, StreamState
 from schemas.chunk import hop_edge
 from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Gap
@@ -78,9 +80,32 @@ def _gaps(aggregate: Aggregate) -> list[Gap]:
             if stream != name:
                 continue
             for (segment, n), reason in sorted(lane.tally.failures.items()):
-                start, end = _record_span(state, lane.records(state.manifests[segment])[n], state.manifests[segment])
+                manifest = state.manifests.get(segment)
+                if manifest is None:
+                    continue  # the whole job is a gap
+                start, end = _record_span(state, lane.records(manifest)[n], manifest)
                 gaps.append(Gap(stream=name, clock=name, start=start, end=end, task=task, reason=reason))
-    return gaps
+    return list(_joined(gaps))
+
+
+def _joined(gaps: Iterable[Gap]) -> Iterator[Gap]:
+    """Neighbours that say the same as one gap: an asset given up early has thousands of cells without a result."""
+    last: Gap | None = None
+    for gap in gaps:
+        if last is not None and _touch(last, gap):
+            last = last.model_copy(update={"end": gap.end})
+            continue
+        if last is not None:
+            yield last
+        last = gap
+    if last is not None:
+        yield last
+
+
+def _touch(one: Gap, other: Gap) -> bool:
+    if (one.stream, one.task, one.reason) != (other.stream, other.task, other.reason):
+        return False
+    return one.end == other.start or (one.start, one.end) == (other.start, other.end)
 
 
 def _record_span(state: StreamState, record: ChunkRecord, manifest: Manifest) -> tuple[int | None, int | None]:

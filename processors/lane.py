@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from processors.findings import FindingDraft, FoldEvent, Phase
 from processors.tasks.base import NATIVE, FoldRun
 from schemas.cell import CellResult, CellStatus, Signals, pack, unpack
+from schemas.chunk import hop_edge
 from schemas.manifest import ChunkRecord, Manifest
 from schemas.plan import TaskRef
 
@@ -44,6 +45,10 @@ class Lane:
     segments: int
     run: FoldRun
     at: Place = (0, 0)
+    heard: int = 0
+    """How many events the fold has given so far: each has its number, the same after every restart."""
+    reached: int | None = None
+    """Start of the last folded row, in raw ticks (of sound: the sample past it)."""
     pending: dict[Place, dict[str, CellResult]] = field(default_factory=dict)
     folded: dict[Place, str] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
@@ -73,9 +78,12 @@ class Lane:
         known[result.digest] = result
         return True
 
-    def advance(self, manifests: Mapping[int, Manifest], failed_jobs: Container[int]) -> list[FoldEvent]:
-        """Fold what is contiguous. ``manifests`` and ``failed_jobs`` are by segment."""
-        events: list[FoldEvent] = []
+    def advance(self, manifests: Mapping[int, Manifest], failed_jobs: Container[int]) -> list[tuple[int, FoldEvent]]:
+        """Fold what is contiguous; the fold's events, each with its number from 1 on.
+
+        ``manifests`` and ``failed_jobs`` are by segment.
+        """
+        events: list[tuple[int, FoldEvent]] = []
         while not self.done:
             segment, n = self.at
             manifest = manifests.get(segment)
@@ -89,12 +97,18 @@ class Lane:
             wanted = self._digest(records[n]) if records is not None else next(iter(known), "")
             if wanted not in known:
                 break
-            events += self._fold(known[wanted])
+            before = self.heard
+            events += enumerate(self._fold(known[wanted]), start=before + 1)
             self.pending.pop(self.at)
             self.folded[segment, n] = wanted
             self._grown_folded.append((segment, n, wanted))
             self.at = (segment, n + 1)
         return events
+
+    def missing(self, manifest: Manifest) -> list[tuple[Place, str]]:
+        """The cells of one job that are not accounted for: place, and the digest that their result must have."""
+        places = [((manifest.segment, n), self._digest(record)) for n, record in enumerate(self.records(manifest))]
+        return [(place, wanted) for place, wanted in places if place >= self.at and wanted not in self.pending.get(place, {})]
 
     def records(self, manifest: Manifest) -> list[ChunkRecord]:
         """The manifest's chunks that this lane's task reads, by number."""
@@ -123,9 +137,18 @@ class Lane:
         self.tally.ok += 1
         self.recent.append(signals)
         self._grown_events += step.events
+        self.heard += len(step.events)
+        self.reached = self._row_end(signals)
         for name, rows in step.journal.items():
             self._grown_journal.setdefault(name, []).append(rows)
         return list(step.events)
+
+    def _row_end(self, signals: Signals) -> int | None:
+        audio = self.run.stream.audio
+        if audio is not None:
+            return hop_edge(audio.rate, signals.end_row)
+        pts = signals.arrays.get("pts")
+        return self.reached if pts is None or not len(pts) else int(pts[-1])
 
     def checkpoint(self) -> tuple[bytes, bytes]:
         """The lane's state (small), and what grew since the last checkpoint (to be kept under its own number)."""
@@ -136,6 +159,8 @@ class Lane:
             "at": self.at,
             "next_row": self.run.next_row,
             "parts": self.parts,
+            "heard": self.heard,
+            "reached": self.reached,
             "tally": [self.tally.ok, self.tally.skipped, self.tally.seconds, self.tally.runtime],
             "failures": [[*place, reason] for place, reason in self.tally.failures.items()],
             "state": state,
@@ -152,7 +177,7 @@ class Lane:
         self.run.state = {**meta["state"], **arrays}
         self.run.next_row = meta["next_row"]
         self.at = (meta["at"][0], meta["at"][1])
-        self.parts = meta["parts"]
+        self.parts, self.heard, self.reached = meta["parts"], meta["heard"], meta["reached"]
         ok, skipped, seconds, runtime = meta["tally"]
         self.tally = Tally(ok, skipped, seconds, runtime, {(s, n): reason for s, n, reason in meta["failures"]})
         for part in grown:

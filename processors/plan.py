@@ -83,6 +83,7 @@ def make_plan(index: MediaIndex, request: PlanRequest) -> Plan:
         bit_rate=index.bit_rate,
         streams=streams,
         tasks=tasks,
+        tasks_wanted=request.tasks,
         jobs=tuple(jobs),
     )
 

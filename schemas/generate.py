@@ -10,8 +10,8 @@ import orjson
 from pydantic import TypeAdapter
 
 from schemas.events import ContentMetadata, Progress, Reaction
-from schemas.manifest import JobFailed, Manifest
-from schemas.plan import Job, NoPlan, Plan
+from schemas.manifest import JobFailed, Manifest, RepairCheck
+from schemas.plan import Cancel, Job, NoPlan, Plan
 from schemas.types import SCHEMA_OF, EventType
 
 FOLDER = Path(__file__).parent / "json"
@@ -22,6 +22,8 @@ MODELS: dict[EventType, Any] = {
     EventType.JOB: Job,
     EventType.MANIFEST: Manifest,
     EventType.JOB_FAILED: JobFailed,
+    EventType.CANCEL: Cancel,
+    EventType.CHECK: RepairCheck,
     EventType.REACTION: Reaction | Progress,
     EventType.METADATA: ContentMetadata,
 }

@@ -71,6 +71,8 @@ class Manifest(Wire):
     errors: tuple[DecodeError, ...] = ()
     gaps: tuple[TimestampGap, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
+    attempt: int = 0
+    """How often the job had been issued before."""
 
     def to_bytes(self) -> bytes:
         """JSON."""
@@ -87,3 +89,21 @@ class JobFailed(Wire):
     reason: str
     message: str
     attempts: int
+    attempt: int = 0
+    """How often the job had been issued before."""
+
+
+Offsets = dict[str, int]
+"""Offsets by ``topic/partition``."""
+
+
+class RepairCheck(Wire):
+    """Where the readers of a run's jobs and chunks were at one moment; sent behind everything that they had published.
+
+    ``committed`` is the next offset of each consumer group, by group; ``starts`` where each log began.
+    """
+
+    asset: str
+    run: str
+    committed: dict[str, Offsets]
+    starts: Offsets

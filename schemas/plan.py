@@ -167,6 +167,8 @@ class Plan(Wire):
     bit_rate: int | None = None
     streams: tuple[StreamPlan, ...]
     tasks: tuple[TaskRef, ...]
+    tasks_wanted: tuple[str, ...] | None = None
+    """The tasks that were asked for; None: all."""
     jobs: tuple[Job, ...]
 
     def task(self, name: str) -> TaskRef:
@@ -197,3 +199,14 @@ class NoPlan(Wire):
     profiles: tuple[str, ...] = ()
     reason: str
     message: str
+
+
+class Cancel(Wire):
+    """A request to end an asset as it is: its final event is ``incomplete``, with what is missing as gaps.
+
+    ``run`` None stands for every run of the asset that is under way.
+    """
+
+    asset: str
+    run: str | None = None
+    reason: str = "by request"

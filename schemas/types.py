@@ -26,6 +26,12 @@ class EventType(StrEnum):
     """A job that will not deliver (media.inferences)."""
     REACTION = "media.reaction.v1"
     """A finding, or progress, as it comes (media.reactions)."""
+    CANCEL = "media.asset.cancel.v1"
+    """A request to end an asset as it is (media.assets)."""
+    TICK = "media.tick.v1"
+    """A moment to look for lost results: the aggregator's note to itself (media.inferences)."""
+    CHECK = "media.repair-check.v1"
+    """Where the readers of a run's chunks are: the aggregator's note to itself (media.inferences)."""
     METADATA = "media.content-metadata.v1"
     """The final event (media.metadata)."""
 
@@ -36,6 +42,8 @@ SCHEMA_OF: dict[str, str] = {
     EventType.JOB: "job.json",
     EventType.MANIFEST: "manifest.json",
     EventType.JOB_FAILED: "job-failed.json",
+    EventType.CANCEL: "cancel.json",
+    EventType.CHECK: "repair-check.json",
     EventType.REACTION: "reaction.json",
     EventType.METADATA: "content-metadata.json",
 }

@@ -71,9 +71,18 @@ def raw_topic(app: faust.App, *names: str) -> TopicT:
     return app.topic(*names, key_type=bytes, value_type=bytes)
 
 
-async def publish(app: faust.App, topic: str, key: bytes | None, value: bytes, headers: Mapping[str, bytes]) -> None:
-    """Send one record and wait until Kafka has it. Raises what the delivery raises.
+async def publish(
+    app: faust.App,
+    topic: str,
+    key: bytes | None,
+    value: bytes,
+    headers: Mapping[str, bytes],
+    *,
+    partition: int | None = None,
+) -> tuple[str, int, int]:
+    """Send one record and wait until Kafka has it: its topic, partition and offset. Raises what the delivery raises.
 
     The one way to produce: Faust's own ``send`` returns when the record is queued, and its ``sink`` never waits.
     """
-    await (await app.producer.send(topic, key, value, None, None, dict(headers)))
+    sent = await (await app.producer.send(topic, key, value, partition, None, dict(headers)))
+    return sent.topic, sent.partition, sent.offset

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     probe_memory_bytes: int = Field(2 * GIB, description="Memory limit of the probing child.")
     decode_memory_bytes: int = Field(4 * GIB, description="Memory limit of a decode child.")
     decode_stall_seconds: float = Field(60, description="A decode child that gives nothing for so long is ended.")
+    repair_look_seconds: float = Field(5, description="How often the aggregator looks for lost results.")
+    repair_after_seconds: float = Field(60, description="How long after a result is known to be lost its job is issued again.")
     state_file: Path | None = Field(None, description="Where a role writes its state for `dailies status`.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

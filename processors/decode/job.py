@@ -110,6 +110,7 @@ class _Tally:
             errors=errors,
             gaps=gaps,
             seconds=seconds,
+            attempt=job.attempt,
         )
 
 

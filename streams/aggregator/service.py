@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -18,42 +16,60 @@ from processors.lane import Lane
 from processors.sidecar import SidecarWriter
 from schemas import cloudevents
 from schemas.cell import CellResult
-from schemas.errors import WireError
-from schemas.events import ContentMetadata, Progress
+from schemas.errors import SourceChanged, WireError
+from schemas.events import ContentMetadata
 from schemas.ids import identity
-from schemas.manifest import JobFailed, Manifest
-from schemas.plan import AssetRef, NoPlan, Plan
-from schemas.types import SCHEMA_OF, EventType
+from schemas.manifest import JobFailed, Manifest, RepairCheck
+from schemas.plan import Cancel, NoPlan, Plan
+from schemas.types import EventType
 from streams import topics
+from streams.aggregator.emit import Emit, event_headers
+from streams.aggregator.jobs import Jobs, Repairs
+from streams.aggregator.live import Live
+from streams.aggregator.speaker import Speaker
 from streams.aggregator.store import RunStore, Table
 
 log = structlog.get_logger(__name__)
 
-Emit = Callable[[str, bytes, bytes, cloudevents.Headers], Awaitable[None]]
-"""Publishes (topic, key, value, headers); returns when the broker has acknowledged it."""
-
 M = TypeVar("M", bound=BaseModel)
 
 CHECKPOINT_CELLS = 32
-PROGRESS_SECONDS = 1.0
+KEEP_CLOSED = timedelta(days=30)
+"""How long the id of a final event is known after its run is closed."""
 
 
-@dataclass(slots=True)
-class Live:
-    """A run under way, in memory."""
-
-    aggregate: Aggregate
-    told: float = 0.0
+async def nothing_to_wait_for() -> None:
+    """For a table that is durable at once."""
 
 
 class Service:
-    """The aggregator's logic. One event at a time; every method is done when its effects are acknowledged."""
+    """The aggregator's logic. One event at a time; every method is done when its effects are acknowledged.
 
-    def __init__(self, table: Table, sidecar: SidecarWriter, emit: Emit) -> None:
+    ``persist`` waits until what was written to the table is durable. Without ``repairs`` nothing is ever issued again.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        sidecar: SidecarWriter,
+        emit: Emit,
+        *,
+        persist: Callable[[], Awaitable[None]] = nothing_to_wait_for,
+        repairs: Repairs | None = None,
+    ) -> None:
+        self._table = table
         self._store = RunStore(table)
         self._sidecar = sidecar
         self._emit = emit
+        self._jobs = Jobs(self._store, emit, repairs)
+        self._speaker = Speaker(self._store, emit, persist)
         self._live: dict[str, Live] = {}
+        self._cause = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether any run is under way here."""
+        return bool(self._live) or any(key.endswith("/plan") for key in self._table)
 
     def forget(self) -> None:
         """Partitions came or went: what is in memory may be another worker's now."""
@@ -72,6 +88,7 @@ class Service:
             raise
 
     async def _dispatch(self, headers: cloudevents.Headers, value: bytes) -> None:
+        self._cause = headers.get("ce_id", b"").decode()
         match headers.get("ce_type", b"").decode():
             case EventType.PLANNED:
                 await self._on_plan(_parse(Plan, value))
@@ -83,6 +100,12 @@ class Service:
                 await self._on_manifest(_parse(Manifest, value))
             case EventType.JOB_FAILED:
                 await self._on_failure(_parse(JobFailed, value))
+            case EventType.CANCEL:
+                await self._on_cancel(_parse(Cancel, value))
+            case EventType.TICK:
+                await self._jobs.look([live for run in self._store.open_runs() if (live := self._at(run)) is not None])
+            case EventType.CHECK:
+                await self._on_check(_parse(RepairCheck, value))
             case other:
                 raise WireError(f"the aggregator knows no event of type {other!r}")
 
@@ -90,21 +113,19 @@ class Service:
         run = f"{plan.asset.id}/{plan.run}"
         if self._store.closed(run):
             # The same upload again: who waits for it learns that its final event is there.
-            await self._tell(Live(Aggregate(plan)), "complete", force=True)
+            await self._speaker.tell_stage(plan, "complete", 1.0)
             return
         if self._store.has_plan(run):
             return
         # Jobs before the plan's record: a crash in between issues them again, which does no harm; the other way round
         # a run could wait for jobs that nobody was given.
         for job in plan.jobs:
-            topic = topics.SEGMENTS_URGENT if plan.priority == "urgent" else topics.SEGMENTS
-            head = _headers(EventType.JOB, identity("job", plan.run, job.stream, job.segment, job.attempt), plan)
-            await self._emit(topic.name, job.key, job.model_dump_json().encode(), head)
+            await self._jobs.issue(run, plan, job)
         self._store.put_plan(run, plan)
         live = self._at(run)
         if live is not None:
-            await self._tell(live, "planned", force=True)
-            await self._settle(run, live)
+            await self._speaker.tell(live, "planned", force=True)
+            await self._settle(live)
 
     async def _on_no_plan(self, no_plan: NoPlan) -> None:
         run = f"{no_plan.asset.id}/{no_plan.run}"
@@ -118,9 +139,11 @@ class Service:
             if not self._store.closed(run):
                 self._store.put_cell(run, result)  # its plan is still to come: any order is legal
             return
-        if live.aggregate.add_cell(result):
+        fresh = live.aggregate.add_cell(result)
+        if fresh:
             self._store.put_cell(run, result)
-        await self._settle(run, live)
+        # Also if it was known: an attempt before may have got no further than that.
+        await self._settle(live, result if fresh else None)
 
     async def _on_manifest(self, manifest: Manifest) -> None:
         run = f"{manifest.asset}/{manifest.run}"
@@ -131,7 +154,7 @@ class Service:
             return
         if live.aggregate.add_manifest(manifest):
             self._store.put_manifest(run, manifest)
-        await self._settle(run, live)
+        await self._settle(live)
 
     async def _on_failure(self, failure: JobFailed) -> None:
         run = f"{failure.asset}/{failure.run}"
@@ -142,30 +165,53 @@ class Service:
             return
         if live.aggregate.fail_job(failure):
             self._store.put_failure(run, failure)
-        await self._settle(run, live)
+        await self._settle(live)
+
+    async def _on_cancel(self, cancel: Cancel) -> None:
+        for run in self._store.open_runs(cancel.asset):
+            live = self._at(run)
+            if live is not None and cancel.run in (None, live.aggregate.plan.run):
+                log.info("asset cancelled", run=run, reason=cancel.reason)
+                self._jobs.give_up(live, "cancelled", cancel.reason)
+                await self._settle(live)
+
+    async def _on_check(self, check: RepairCheck) -> None:
+        live = self._at(f"{check.asset}/{check.run}")
+        if live is not None:
+            await self._jobs.repair(live, check)
+            await self._settle(live)
 
     def _at(self, run: str) -> Live | None:
         if run not in self._live:
-            aggregate = self._store.load(run)
-            if aggregate is None:
+            live = Live.load(self._store, run)
+            if live is None:
                 return None
-            self._live[run] = Live(aggregate)
+            self._live[run] = live
         return self._live[run]
 
-    async def _settle(self, run: str, live: Live) -> None:
-        """Fold what has become contiguous, keep it, tell how far it is, and close the run if it is complete."""
+    async def _settle(self, live: Live, fresh: CellResult | None = None) -> None:
+        """Fold what has become contiguous, react to it, keep it, tell how far it is, and close the run if it is complete.
+
+        ``fresh`` is the result that has just come: it may lie ahead of the prefix.
+        """
         aggregate = live.aggregate
-        for stream in aggregate.streams:
-            aggregate.advance(stream)
+        heard = [event for stream in aggregate.streams for event in aggregate.advance(stream)]
+        entries = [entry for event in heard for entry in live.log.hear(event)]
+        entries += [entry for lane in aggregate.lanes for entry in live.log.passed(lane)]
+        if fresh is not None:
+            entries += live.log.ahead(fresh)
+        await self._speaker.react(live, entries, self._cause)
+        if any(f.reason == SourceChanged.reason for state in aggregate.streams.values() for f in state.failed.values()):
+            await self._jobs.plan_anew(live)
         if aggregate.complete:
-            await self._close(run, live)
+            await self._close(live)
             return
         for lane in aggregate.lanes.values():
             if len(lane.fresh_folded()) >= CHECKPOINT_CELLS:
                 await self._save_signals(aggregate, lane)
-                self._store.put_checkpoint(run, lane)
+                self._store.put_checkpoint(live.run, lane)
         decoding = not all(state.settled for state in aggregate.streams.values())
-        await self._tell(live, "decoding" if decoding else "analysing")
+        await self._speaker.tell(live, "decoding" if decoding else "analysing")
 
     async def _save_signals(self, aggregate: Aggregate, lane: Lane) -> None:
         if lane.recent:
@@ -173,42 +219,30 @@ class Service:
             where = (plan.asset.id, plan.run, lane.stream, lane.task.name, lane.parts)
             await asyncio.to_thread(self._sidecar.write_part, *where, list(lane.recent))
 
-    async def _close(self, run: str, live: Live) -> None:
+    async def _close(self, live: Live) -> None:
         aggregate = live.aggregate
         for lane in aggregate.lanes.values():
             await self._save_signals(aggregate, lane)
         plan = aggregate.plan
         dataref = self._sidecar.dataref(plan.asset.id, plan.run)
         event = await asyncio.to_thread(assemble.metadata, aggregate, dataref=dataref)
-        await self._publish(run, event, plan)
-        await self._tell(live, "complete", force=True)
+        await self._speaker.react(live, live.log.close(event.findings), self._cause)
+        await self._publish(live.run, event, plan)
+        await self._speaker.tell(live, "complete", force=True)
 
     async def _publish(self, run: str, event: ContentMetadata, plan: Plan | NoPlan) -> None:
         ce_id = identity("final", plan.asset.id, plan.run)
-        head = _headers(EventType.METADATA, ce_id, plan)
+        head = event_headers(EventType.METADATA, ce_id, plan)
         await self._emit(topics.METADATA.name, plan.asset.id.encode(), event.model_dump_json().encode(), head)
         # The record that the run is closed comes last: a crash before it publishes the same event again, under the same id.
         self._store.close(run, ce_id, datetime.now(UTC).isoformat())
         self._live.pop(run, None)
+        self._store.expire((datetime.now(UTC) - KEEP_CLOSED).isoformat(), like=run, same=self._same_partition)
         log.info("asset closed", asset=plan.asset.id, uri=plan.asset.uri, run=plan.run, status=event.run.status)
 
-    async def _tell(self, live: Live, stage: str, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if not force and now - live.told < PROGRESS_SECONDS:
-            return
-        live.told = now
-        plan = live.aggregate.plan
-        body = Progress.model_validate(
-            {
-                "asset": plan.asset,
-                "correlation": plan.correlation,
-                "run": plan.run,
-                "stage": stage,
-                "progress": 1.0 if stage == "complete" else round(live.aggregate.progress(), 4),
-            }
-        )
-        head = _headers(EventType.REACTION, identity("progress", plan.run, stage, body.progress), plan)
-        await self._emit(topics.REACTIONS.name, plan.asset.id.encode(), body.model_dump_json().encode(), head)
+    def _same_partition(self, one: str, other: str) -> bool:
+        of = getattr(self._table, "partition_of", None)
+        return of is None or of(one) == of(other)
 
 
 def _parse(model: type[M], value: bytes) -> M:
@@ -216,10 +250,3 @@ def _parse(model: type[M], value: bytes) -> M:
         return model.model_validate_json(value)
     except ValidationError as error:
         raise WireError(f"not a {model.__name__}: {error.error_count()} errors, first: {error.errors()[0]['msg']}") from error
-
-
-def _headers(type: str, id: str, plan: Plan | NoPlan) -> cloudevents.Headers:
-    asset: AssetRef = plan.asset
-    return cloudevents.headers(
-        id=id, type=type, source="dailies/aggregator", subject=asset.id, time=plan.created, schema=SCHEMA_OF.get(type)
-    )

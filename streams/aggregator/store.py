@@ -7,17 +7,19 @@ fold's journal, its findings) is written once per checkpoint under its own numbe
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import asdict
 
 import orjson
 
 from processors.aggregate import Aggregate
 from processors.lane import Lane
+from processors.reactions import Entry, decode, encode
 from schemas.cell import CellResult
 from schemas.errors import WireError
 from schemas.manifest import JobFailed, Manifest
 from schemas.plan import Plan
+from streams.aggregator.repair import Issued, JobKey
 
 Table = MutableMapping[str, bytes]
 
@@ -49,13 +51,15 @@ class RunStore:
         """The table changed under us (partitions came or went): look again."""
         self._index = None
 
-    def _keys(self, run: str) -> set[str]:
+    def _runs(self) -> dict[str, set[str]]:
         if self._index is None:
-            found: dict[str, set[str]] = defaultdict(set)
+            self._index = {}
             for key in self._table:
-                found["/".join(key.split("/", 2)[:2])].add(key)
-            self._index = found
-        return self._index[run]
+                self._index.setdefault("/".join(key.split("/", 2)[:2]), set()).add(key)
+        return self._index
+
+    def _keys(self, run: str) -> set[str]:
+        return self._runs().setdefault(run, set())
 
     def _put(self, run: str, name: str, value: bytes) -> None:
         self._keys(run).add(f"{run}/{name}")
@@ -77,6 +81,20 @@ class RunStore:
         self._keys(run).clear()
         self._put(run, "closed", orjson.dumps({"ce_id": ce_id, "at": at}))
 
+    def open_runs(self, asset: str | None = None) -> list[str]:
+        """The runs under way, of one asset or of all."""
+        runs = [run for run, keys in self._runs().items() if f"{run}/plan" in keys]
+        return [run for run in runs if asset is None or run.startswith(f"{asset}/")]
+
+    def expire(self, before: str, *, like: str, same: Callable[[str, str], bool]) -> None:
+        """Forget runs closed before an RFC 3339 time, if ``same(key, like's key)``: only those may be written just now."""
+        for run in list(self._runs()):
+            key = f"{run}/closed"
+            value = self._table.get(key)
+            if value is not None and orjson.loads(value)["at"] < before and same(key, f"{like}/closed"):
+                self._remove(run, "closed")
+                self._runs().pop(run, None)
+
     def has_plan(self, run: str) -> bool:
         """Whether the run's plan is known, so that its jobs were issued."""
         return f"{run}/plan" in self._keys(run)
@@ -93,6 +111,45 @@ class RunStore:
         """Keep why a job failed."""
         self._put(run, f"failed/{failure.stream}/{failure.segment}", failure.model_dump_json().encode())
 
+    def put_issued(self, run: str, job: JobKey, issued: Issued) -> None:
+        """Keep where a job was last published."""
+        self._put(run, f"issued/{job[0]}/{job[1]}", orjson.dumps(asdict(issued)))
+
+    def issued(self, run: str) -> dict[JobKey, Issued]:
+        """Where each job was last published."""
+        found = {}
+        for key in self._keys_of(run, "issued"):
+            *_, stream, segment = key.split("/")
+            found[stream, int(segment)] = Issued(**orjson.loads(self._table[key]))
+        return found
+
+    def put_reaction(self, run: str, entry: Entry, cause: str) -> None:
+        """Keep a reaction before it is published: in the outbox until it is, and as the last word on its finding."""
+        body = orjson.dumps({"cause": cause, **encode(entry)})
+        self._put(run, f"outbox/{entry.reaction.seq:08d}", body)
+        self._put(run, f"reaction/{entry.reaction.finding.id}", body)
+
+    def published(self, run: str, entry: Entry) -> None:
+        """A reaction is in Kafka."""
+        self._remove(run, f"outbox/{entry.reaction.seq:08d}")
+
+    def outbox(self, run: str) -> list[tuple[Entry, str]]:
+        """Reactions that may not have been published, in order, each with its cause."""
+        bodies = [orjson.loads(self._table[key]) for key in self._keys_of(run, "outbox")]
+        return [(decode(body), body["cause"]) for body in bodies]
+
+    def reactions(self, run: str) -> list[Entry]:
+        """The last word on every finding so far."""
+        return [decode(orjson.loads(self._table[key])) for key in self._keys_of(run, "reaction")]
+
+    def mark(self, run: str, name: str) -> None:
+        """Keep that something was done once for this run."""
+        self._put(run, f"mark/{name}", b"1")
+
+    def marked(self, run: str, name: str) -> bool:
+        """Whether it was."""
+        return f"{run}/mark/{name}" in self._keys(run)
+
     def put_cell(self, run: str, result: CellResult) -> None:
         """Keep a cell until a checkpoint holds what it was folded into."""
         self._put(run, _cell_name(result), encode_cell(result))
@@ -108,7 +165,7 @@ class RunStore:
             self._remove(run, f"cell/{name}/{segment}/{n}/{digest}")
 
     def load(self, run: str) -> Aggregate | None:
-        """The run as it was, or None if its plan is not known."""
+        """The run as it was, its results not yet folded; None if its plan is not known."""
         if not self.has_plan(run):
             return None
         aggregate = Aggregate(Plan.model_validate_json(self._table[f"{run}/plan"]))
@@ -123,13 +180,14 @@ class RunStore:
             aggregate.fail_job(JobFailed.model_validate_json(value))
         for value in self._values(run, "cell"):
             aggregate.add_cell(decode_cell(value))
-        for stream in aggregate.streams:
-            aggregate.advance(stream)
         return aggregate
 
-    def _values(self, run: str, kind: str) -> Iterator[bytes]:
+    def _keys_of(self, run: str, kind: str) -> list[str]:
         start = f"{run}/{kind}/"
-        return (self._table[key] for key in sorted(self._keys(run)) if key.startswith(start))
+        return [key for key in sorted(self._keys(run)) if key.startswith(start)]
+
+    def _values(self, run: str, kind: str) -> Iterator[bytes]:
+        return (self._table[key] for key in self._keys_of(run, kind))
 
 
 def _cell_name(result: CellResult) -> str:

@@ -141,6 +141,7 @@ class JobPublisher:
             reason=reason,
             message=message,
             attempts=attempts,
+            attempt=job.attempt,
         )
         self._event(EventType.JOB_FAILED, event.model_dump_json().encode())
         self._deliveries.flush_all()
