@@ -93,7 +93,7 @@ class Follower:
     def _planned(self, uploads: list[Upload], message: Message) -> bool:
         body = orjson.loads(message.value() or b"{}")
         for upload in uploads:
-            if upload.id == body["caused_by"]:
+            if upload.id == body.get("caused_by"):  # a cancellation has none
                 upload.asset, upload.run = body["asset"]["id"], body["run"]
                 return True
         return False

@@ -10,6 +10,7 @@ from confluent_kafka import KafkaException
 
 from streams.attempts import AttemptLedger
 from streams.decoder.budget import Budget
+from streams.decoder.cancellations import Cancellations
 from streams.decoder.chunklog import ChunkLog
 from streams.decoder.needs import readers
 from streams.decoder.source_of_jobs import JobMessage, JobSource
@@ -54,6 +55,7 @@ def run(
     budget = Budget(settings.chunk_budget_bytes, ChunkLog(bootstrap), readers())
     shared = Shared(
         settings=settings,
+        cancellations=Cancellations(bootstrap),
         source=source,
         producer=make_producer(bootstrap),
         budget=budget,
@@ -77,6 +79,7 @@ def _serve(shared: Shared) -> None:
     while not shared.stop.is_set():
         shared.source.poll(POLL_SECONDS)
         shared.producer.poll(0)
+        shared.cancellations.poll()
 
 
 def _close(shared: Shared, workers: list[Worker]) -> None:
@@ -86,6 +89,7 @@ def _close(shared: Shared, workers: list[Worker]) -> None:
     for worker in workers:
         worker.join(STOP_SECONDS)
     shared.budget.close()
+    shared.cancellations.close()
     shared.source.close()
     shared.producer.flush(STOP_SECONDS)
     logger.info("stopped")

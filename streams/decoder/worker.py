@@ -33,6 +33,7 @@ from schemas.plan import Job
 from streams.attempts import AttemptLedger
 from streams.deadletters import dead_letter
 from streams.decoder.budget import Budget
+from streams.decoder.cancellations import Cancellations
 from streams.decoder.publish import TRACEPARENT, Cancelled, JobPublisher
 from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.log import get_logger
@@ -67,6 +68,7 @@ class Shared:
     """What all workers of a process share."""
 
     settings: Settings
+    cancellations: Cancellations
     source: JobSource
     producer: Producer
     budget: Budget
@@ -150,6 +152,8 @@ class Worker:
             return self._send_dead_letter(message, BadJob(f"not a job: {error}"), 1)
         failure: DailiesError = Killed("the decoder's process ended each time that it worked on this job")
         while (attempt := self._shared.attempts.begin(key)) <= self._shared.attempts.limit:
+            if job in self._shared.cancellations:
+                return logger.info("job dropped", job=job.key.decode())
             try:
                 return self._attempt(job, message, attempt)
             except (Unprocessable, WireError) as error:
@@ -157,7 +161,8 @@ class Worker:
             except (Cancelled, DeliveryFailed) as error:
                 if self._cancelled(message):
                     raise Cancelled(str(error)) from error
-                raise
+                if job not in self._shared.cancellations:
+                    raise
             except DailiesError as error:
                 if self._cancelled(message):
                     raise Cancelled(str(error)) from error
@@ -185,7 +190,7 @@ class Worker:
 
     def _publisher(self, job: Job, message: JobMessage) -> JobPublisher:
         def cancelled() -> bool:
-            return self._cancelled(message)
+            return self._cancelled(message) or job in self._shared.cancellations
 
         return JobPublisher(
             job,

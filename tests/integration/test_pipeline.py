@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -23,22 +22,15 @@ from schemas.events import ContentMetadata
 from schemas.types import SCHEMA_OF
 from streams import topics
 from streams.client import read_all
-from streams.local.state import running
+from tests.stack import QUICK, Stack, options
 from tests.tools import require_tool
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 CLIPS = ["nasa_13013.mp4", "pyscenedetect_testvideo.mp4", "aspect_ratio_sar16_11.mp4", "rotated.mp4", "testsrc2_h265.mp4"]
 
-QUICK = ("native-picture", "loudness", "audio-qc")
-"""The tasks that cost next to nothing: all but the shot network."""
 WANTED = None if os.environ.get("DAILIES_ALL_TASKS") == "1" else QUICK
 """What runs on the sample and the clips. The shot network takes a minute on each: ``make accuracy`` has all tasks."""
-
-
-def options(tasks: tuple[str, ...] | None) -> tuple[str, ...]:
-    """``ingest``'s options for some tasks; None: all."""
-    return tuple(part for task in tasks or () for part in ("--task", task))
 
 
 def remux(source: Path, target: Path, *, seconds: float) -> None:
@@ -51,39 +43,10 @@ def remux(source: Path, target: Path, *, seconds: float) -> None:
                 new.mux(packet)
 
 
-@dataclass(frozen=True)
-class Stack:
-    """A running stack and its command line."""
-
-    data_dir: Path
-
-    def dailies(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[bytes]:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("DAILIES_")}
-        environment["DAILIES_DATA_DIR"] = str(self.data_dir)
-        command = [sys.executable, "-m", "streams.cli", *arguments]
-        return subprocess.run(command, capture_output=True, env=environment, timeout=timeout, check=False)
-
-    @property
-    def bootstrap(self) -> str:
-        state = running(self.data_dir)
-        assert state is not None
-        assert state.bootstrap is not None
-        return state.bootstrap
-
-    def ingest(self, *uris: object, status: int = 0, options: tuple[str, ...] = ()) -> list[ContentMetadata]:
-        done = self.dailies("ingest", *map(str, uris), "--wait", "--json", *options)
-        assert done.returncode == status, done.stderr.decode()[-2000:]
-        return [ContentMetadata.model_validate_json(line) for line in done.stdout.splitlines()]
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    found = Stack(tmp_path_factory.mktemp("stack"))
-    up = found.dailies("up", "--detach")
-    assert up.returncode == 0, up.stdout.decode() + up.stderr.decode()
-    yield found
-    down = found.dailies("down")
-    assert down.returncode == 0, down.stderr.decode()
+    with Stack(tmp_path_factory.mktemp("stack")) as found:
+        yield found
 
 
 def test_sample_is_found_as_it_was_made(stack: Stack, programme: tuple[Path, sample.Truth]) -> None:
