@@ -39,7 +39,8 @@ chaos: setup ## Kill, crash and cycle: what takes longer than the plain tests
 	@DAILIES_CYCLES=20 $(BIN)/python -m pytest -o timeout=900 tests/integration/test_supervisor.py -k cycles
 
 bench: setup ## Measure speed and latency on this machine
-	@$(BIN)/dailies bench
+	@$(BIN)/dailies bench speed
+	@$(BIN)/dailies bench reactions
 
 lock: $(BIN)/uv ## Resolve dependencies anew: requirements.lock and Kafka's jars
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --quiet --output-file requirements.lock \

@@ -47,9 +47,7 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     by = makers(plan)
     covered = coverage(aggregate)
     findings = _findings(aggregate, by)
-    measurements = [
-        _measurement(aggregate, key, draft, by[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
-    ]
+    measurements = [_measurement(key[0], draft, by[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements]
     facts: dict[str, dict[str, Any]] = {}
     for (stream, _), outcome in outcomes.items():
         facts.setdefault(stream, {}).update(outcome.facts)
@@ -198,23 +196,30 @@ def finding(plan: Plan, stream: str, draft: FindingDraft, by: str) -> Finding:
     )
 
 
-def _measurement(aggregate: Aggregate, key: LaneKey, draft: MeasurementDraft, by: str, covered: AssetCoverage) -> Measurement:
-    stream, _ = key
-    value, reason = draft.value, draft.reason
-    if covered.streams[stream].analysed == 0:
-        value, reason = None, "nothing of this stream was analysed"
+def measurement(stream: str, draft: MeasurementDraft, by: str) -> Measurement:
+    """A draft as a measurement of a stream, whatever the rest of the asset is like."""
     return Measurement(
         id=draft.id,
         stream=stream,
         presentation=draft.presentation,
         channel=draft.channel,
-        value=value,
+        value=draft.value,
         unit=draft.unit,
-        reliable=draft.reliable and value is not None and not any(g.stream == stream for g in covered.gaps),
-        reason=reason,
+        reliable=draft.reliable and draft.value is not None,
+        reason=draft.reason,
         method=draft.method,
         by=by,
     )
+
+
+def _measurement(stream: str, draft: MeasurementDraft, by: str, covered: AssetCoverage) -> Measurement:
+    figure = measurement(stream, draft, by)
+    if covered.streams[stream].analysed == 0:
+        nothing = {"value": None, "reliable": False, "reason": "nothing of this stream was analysed"}
+        return figure.model_copy(update=nothing)
+    if any(gap.stream == stream for gap in covered.gaps):
+        return figure.model_copy(update={"reliable": False})
+    return figure
 
 
 def _shots(plan: Plan, outcomes: Mapping[LaneKey, Outcome], by: Mapping[str, str]) -> tuple[Shot, ...]:

@@ -16,19 +16,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from processors import profiles
 from processors.aggregate import Aggregate, Heard, LaneKey
-from processors.assemble import finding, makers
+from processors.assemble import finding, makers, measurement
 from processors.findings import FindingDraft, FoldEvent, Phase
 from processors.lane import Place
 from processors.profiles import Profile
-from processors.tasks.base import FoldRun
+from processors.tasks.base import FoldRun, RunningFold
 from schemas.cell import CellResult, CellStatus
 from schemas.chunk import hop_edge
 from schemas.errors import ProfileError
-from schemas.events import Finding, Reaction, RuleReaction, Watermark
+from schemas.events import Finding, Measurement, Reaction, RuleReaction, Watermark
 from schemas.ids import finding_id, identity
 
 STANDING = ("new", "update", "end")
@@ -47,15 +47,29 @@ class Entry:
         """The deterministic ``ce_id``."""
         return identity("reaction", self.reaction.run, *self.key)
 
+    @property
+    def about(self) -> str:
+        """What it is about: the finding's id, else the key itself."""
+        return self.reaction.finding.id if self.reaction.finding is not None else identity(*self.key)
+
+
+class Said(NamedTuple):
+    """The last word on a finding."""
+
+    key: tuple[str | int, ...]
+    phase: str
+    finding: Finding
+
 
 @dataclass(slots=True)
 class ReactionLog:
     """What has been said of each finding of one run. ``last`` is by finding id."""
 
     aggregate: Aggregate
-    last: dict[str, Entry] = field(default_factory=dict)
+    last: dict[str, Said] = field(default_factory=dict)
     seq: int = 0
     _heard: dict[LaneKey, int] = field(default_factory=dict)
+    _crossed: set[tuple[str | int, ...]] = field(default_factory=set)
     _early: dict[str, tuple[LaneKey, Place]] = field(default_factory=dict)
 
     def restore(self, entries: Iterable[Entry]) -> None:
@@ -64,14 +78,17 @@ class ReactionLog:
             self._note(entry)
 
     def _note(self, entry: Entry) -> None:
-        name = entry.reaction.finding.id
-        self.last[name] = entry
         self.seq = max(self.seq, entry.reaction.seq)
+        found = entry.reaction.finding
+        if found is None:
+            self._crossed.add(entry.key)
+            return
+        self.last[found.id] = Said(entry.key, entry.reaction.phase, found)
         match entry.key:
             case ("lane", str(stream), str(task), int(ordinal)):
                 self._heard[stream, task] = max(ordinal, self._heard.get((stream, task), 0))
             case ("early", str(stream), str(task), int(segment), int(n), _):
-                self._early[name] = (stream, task), (segment, n)
+                self._early[found.id] = (stream, task), (segment, n)
 
     def hear(self, heard: Heard) -> list[Entry]:
         """An event of a lane's fold. Nothing, if it is known."""
@@ -81,12 +98,12 @@ class ReactionLog:
         self._heard[lane] = number
         found, phase = self._finding(lane, event), event.phase
         known = self.last.get(found.id)
-        if known is None or known.reaction.phase not in STANDING:
+        if known is None or known.phase not in STANDING:
             return [] if phase is Phase.WITHDRAWN else [self._say(("lane", *lane, number), phase.value, found)]
-        whole = known.reaction.phase == "end"
-        if phase in (Phase.NEW, Phase.UPDATE) and (whole or known.reaction.finding == found):
+        whole = known.phase == "end"
+        if phase in (Phase.NEW, Phase.UPDATE) and (whole or known.finding == found):
             return []
-        if phase is Phase.END and whole and known.reaction.finding == found:
+        if phase is Phase.END and whole and known.finding == found:
             return []
         return [self._say(("lane", *lane, number), "update" if phase is Phase.NEW else phase.value, found)]
 
@@ -113,7 +130,7 @@ class ReactionLog:
         clock = self.aggregate.streams[of.stream].plan.clock
         asset = self.aggregate.plan.asset.id
         seen = {finding_id(asset, of.stream, code, clock.event_time(start)) for code, start in of.run.findings}
-        known = [entry.reaction.finding for entry in self.last.values()]
+        known = [said.finding for said in self.last.values()]
         for name in passed:
             del self._early[name]
         return [self._resolve(name, known) for name in passed if name not in seen]
@@ -123,17 +140,17 @@ class ReactionLog:
         entries = []
         final = {f.id: f for f in findings}
         for name, known in list(self.last.items()):
-            if name not in final and known.reaction.phase in STANDING:
+            if name not in final and known.phase in STANDING:
                 entries.append(self._resolve(name, findings))
         for found in findings:
             before = self.last.get(found.id)
-            if before is None or before.reaction.phase != "end" or before.reaction.finding != found:
+            if before is None or before.phase != "end" or before.finding != found:
                 entries.append(self._say(("end", found.id), "end", found))
         return entries
 
     def _resolve(self, name: str, others: Sequence[Finding]) -> Entry:
         """Merged into the finding that covers it, else withdrawn."""
-        mine = self.last[name].reaction.finding
+        mine = self.last[name].finding
         cover = next((f for f in others if f.id != name and _covers(f, mine) and self._stands(f.id)), None)
         if cover is not None:
             return self._say(("merged", name), "merged", mine, merged_into=cover.id)
@@ -141,36 +158,52 @@ class ReactionLog:
 
     def _stands(self, name: str) -> bool:
         known = self.last.get(name)
-        return known is None or known.reaction.phase in STANDING
+        return known is None or known.phase in STANDING
+
+    def crossed(self, key: LaneKey) -> list[Entry]:
+        """The figures of a lane so far that can only get worse and cross a limit: each rule once."""
+        lane = self.aggregate.lanes[key]
+        fold = lane.run.fold
+        if not isinstance(fold, RunningFold):
+            return []
+        entries = []
+        for draft in fold.so_far(lane.run.stream, lane.run.state):
+            figure = measurement(key[0], draft, makers(self.aggregate.plan)[key[1]])
+            for profile in self._profiles():
+                rules = profiles.react_to_figure(profile, figure)
+                name = ("figure", *key, draft.id, profile.name)
+                if rules and name not in self._crossed:
+                    entries.append(self._say_figure(name, figure, rules))
+        return entries
+
+    def _say_figure(self, key: tuple[str | int, ...], figure: Measurement, rules: tuple[RuleReaction, ...]) -> Entry:
+        about = {"phase": "new", "finding": None, "measurement": figure, "merged_into": None, "rules": rules}
+        return self._publish(key, figure.stream, about)
+
+    def _profiles(self) -> list[Profile]:
+        return [profile for name in self.aggregate.plan.profiles if (profile := _profile(name)) is not None]
 
     def _finding(self, lane: LaneKey, event: FoldEvent) -> Finding:
         plan = self.aggregate.plan
         return finding(plan, lane[0], event.finding, makers(plan)[lane[1]])
 
     def _say(self, key: tuple[str | int, ...], phase: str, found: Finding, merged_into: str | None = None) -> Entry:
+        rules = () if phase in ("withdrawn", "merged") else self._rules(found)
+        return self._publish(key, found.stream, {"phase": phase, "finding": found, "merged_into": merged_into, "rules": rules})
+
+    def _publish(self, key: tuple[str | int, ...], stream: str, about: Mapping[str, Any]) -> Entry:
         plan = self.aggregate.plan
-        self.seq += 1
-        standing = phase not in ("withdrawn", "merged")
-        body: dict[str, Any] = {
-            "asset": plan.asset,
-            "correlation": plan.correlation,
-            "seq": self.seq,
-            "run": plan.run,
-            "phase": phase,
-            "watermark": Watermark(clock=found.clock, contiguous_to=self.aggregate.contiguous_to(found.stream)),
-            "finding": found,
-            "merged_into": merged_into,
-            "rules": self._rules(found) if standing else (),
-        }
-        entry = Entry(key, Reaction(**body))
+        head = {"asset": plan.asset, "correlation": plan.correlation, "run": plan.run, "seq": self.seq + 1}
+        mark = Watermark(clock=stream, contiguous_to=self.aggregate.contiguous_to(stream))
+        entry = Entry(key, Reaction(**head, watermark=mark, **about))
         self._note(entry)
         return entry
 
     def _rules(self, found: Finding) -> tuple[RuleReaction, ...]:
-        loaded = [profile for name in self.aggregate.plan.profiles if (profile := _profile(name)) is not None]
+        loaded = self._profiles()
         others: list[Finding] = []
         if any(rule.scope == "programme" and rule.code == found.code for profile in loaded for rule in profile.rules):
-            others = [e.reaction.finding for name, e in self.last.items() if name != found.id and self._stands(name)]
+            others = [said.finding for name, said in self.last.items() if name != found.id and self._stands(name)]
         return tuple(rule for profile in loaded for rule in profiles.react(profile, found, others))
 
 

@@ -304,7 +304,7 @@ class RuleReaction(RuleResult):
 
 
 class Reaction(Wire):
-    """A finding as it comes, type ``media.reaction.v1``, on media.reactions."""
+    """A finding as it comes, or a figure that crosses a limit for good; type ``media.reaction.v1``, on media.reactions."""
 
     asset: AssetRef
     correlation: Correlation
@@ -312,9 +312,16 @@ class Reaction(Wire):
     run: str
     phase: Literal["new", "update", "end", "merged", "withdrawn"]
     watermark: Watermark
-    finding: Finding
+    finding: Finding | None
+    measurement: Measurement | None = None
     merged_into: str | None = None
     rules: tuple[RuleReaction, ...] = ()
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> Reaction:
+        if (self.finding is None) == (self.measurement is None):
+            raise ValueError("a reaction is about a finding or about a measurement")
+        return self
 
 
 class Progress(Wire):

@@ -21,7 +21,7 @@ A profile file::
 
 from __future__ import annotations
 
-from processors.profiles.judge import finality, judge, react
+from processors.profiles.judge import finality, judge, react, react_to_figure
 from processors.profiles.model import Profile, Rule, load, load_named, names
 
-__all__ = ["Profile", "Rule", "finality", "judge", "load", "load_named", "names", "react"]
+__all__ = ["Profile", "Rule", "finality", "judge", "load", "load_named", "names", "react", "react_to_figure"]

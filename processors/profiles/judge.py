@@ -79,6 +79,17 @@ def react(profile: Profile, finding: Finding, findings: Sequence[Finding] = ()) 
     return tuple(_react(rule, finding, findings) for rule in profile.rules if rule.code == finding.code)
 
 
+def react_to_figure(profile: Profile, figure: Measurement) -> tuple[RuleReaction, ...]:
+    """The profile's rules that a figure so far breaks for good: it can only rise, and is above an upper limit already."""
+    rules = [rule for rule in profile.rules if rule.code == figure.id and rule.op != ">=" and rule.limit is not None]
+    if figure.value is None or not figure.reliable or finality(figure.id) == "provisional":
+        return ()
+    broken = [
+        rule for rule in rules if rule.unit == figure.unit and figure.value > rule.limit and _excess(rule, figure.value) > 0
+    ]
+    return tuple(_reaction(_result(rule, figure.stream, rule.outcome, figure.value), final=True) for rule in broken)
+
+
 def finality(code: str) -> Literal["irrevocable", "provisional"]:
     """Whether a violation can still vanish: ``irrevocable`` for what can only get worse, such as a true peak."""
     return "irrevocable" if code in _ONLY_WORSE_MEASUREMENTS | _ONLY_WORSE_FINDINGS else "provisional"
@@ -241,9 +252,13 @@ def _react(rule: Rule, finding: Finding, findings: Sequence[Finding]) -> RuleRea
         result = _result(rule, finding.stream, "not_evaluated", _size(finding, rule.unit), reason="within the limit so far")
     # Bars or slate behind a black at the head may still make a leader of it.
     certain = finality(rule.code) == "irrevocable" and not (scoped and finding.start_seconds <= _LEADER_JOIN_SECONDS)
+    return _reaction(result, final=certain and result.outcome == rule.outcome)
+
+
+def _reaction(result: RuleResult, *, final: bool) -> RuleReaction:
     action: dict[Outcome, Literal["hold", "review", "none"]] = {"fail": "hold", "review": "review"}
     return RuleReaction(
         **result.model_dump(),
-        finality="irrevocable" if certain and result.outcome == rule.outcome else "provisional",
+        finality="irrevocable" if final else "provisional",
         suggested_action=action.get(result.outcome, "none"),
     )

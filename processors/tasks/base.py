@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,6 +142,14 @@ class Fold(Protocol):
         self, stream: StreamContext, state: dict[str, Any], journal: Mapping[str, NDArray[Any]], end: StreamEnd
     ) -> Outcome:
         """The results, after the last row."""
+
+
+@runtime_checkable
+class RunningFold(Protocol):
+    """A fold with figures that can only get worse, such as a peak: what they are so far may already break a limit for good."""
+
+    def so_far(self, stream: StreamContext, state: dict[str, Any]) -> tuple[MeasurementDraft, ...]:
+        """These figures up to the last row."""
 
 
 class DecodeAnalyser(Protocol):

@@ -118,6 +118,11 @@ class LoudnessFold:
         }
         return Step(new, journal={"blocks": blocks, "steps": steps})
 
+    def so_far(self, stream: StreamContext, state: dict[str, Any]) -> tuple[MeasurementDraft, ...]:
+        """The maxima and peaks, which can only rise."""
+        audio = audio_of(stream)
+        return _maxima(audio, state, _doubts(audio, state, None))
+
     def finish(
         self, stream: StreamContext, state: dict[str, Any], journal: Mapping[str, NDArray[Any]], end: StreamEnd
     ) -> Outcome:
@@ -132,12 +137,18 @@ class LoudnessFold:
                     "loudness.integrated", gating.integrated(blocks), "LUFS", BS1770, _gated_away(audio, blocks, 0.4), doubts
                 ),
                 _range(audio, steps, seconds, doubts),
-                _level("loudness.max_momentary", state["momentary"], _why_none(audio, state["momentary"], 0.4), doubts),
-                _level("loudness.max_short_term", state["short_term"], _why_none(audio, state["short_term"], 3.0), doubts),
-                _peak("loudness.true_peak", state["true_peak"], "dBTP", BS1770, audio, doubts),
-                _peak("audio.peak", state["peak"], "dBFS", "sample peak", audio, doubts),
+                *_maxima(audio, state, doubts),
             )
         )
+
+
+def _maxima(audio: AudioFormat, state: Mapping[str, Any], doubts: Mapping[str, str]) -> tuple[MeasurementDraft, ...]:
+    return (
+        _level("loudness.max_momentary", state["momentary"], _why_none(audio, state["momentary"], 0.4), doubts),
+        _level("loudness.max_short_term", state["short_term"], _why_none(audio, state["short_term"], 3.0), doubts),
+        _peak("loudness.true_peak", state["true_peak"], "dBTP", BS1770, audio, doubts),
+        _peak("audio.peak", state["peak"], "dBFS", "sample peak", audio, doubts),
+    )
 
 
 def _windows(series: FloatArray, first: int, old: int, size: int) -> tuple[FloatArray, FloatArray]:
@@ -157,9 +168,11 @@ def _highest(so_far: float | None, values: FloatArray) -> float | None:
     return top if so_far is None else max(so_far, top)
 
 
-def _doubts(audio: AudioFormat, state: Mapping[str, Any], end: StreamEnd) -> dict[str, str]:
-    """Why figures are not to be relied on: ``any`` figure, or the ones that weigh channels by ``position``."""
-    why = doubt(state, end)
+def _doubts(audio: AudioFormat, state: Mapping[str, Any], end: StreamEnd | None) -> dict[str, str]:
+    """Why figures are not to be relied on: ``any`` figure, or the ones that weigh channels by ``position``. Lost samples are
+    no doubt about a figure so far (``end`` None).
+    """
+    why = None if end is None else doubt(state, end)
     doubts = {} if why is None else {"any": why}
     if positions(audio) is None:
         doubts["position"] = "channel positions are unknown: each weighs 1.0"

@@ -200,6 +200,7 @@ class Service:
         entries += [entry for lane in aggregate.lanes for entry in live.log.passed(lane)]
         if fresh is not None:
             entries += live.log.ahead(fresh)
+            entries += live.log.crossed((fresh.key.stream, fresh.key.task))
         await self._speaker.react(live, entries, self._cause)
         if any(f.reason == SourceChanged.reason for state in aggregate.streams.values() for f in state.failed.values()):
             await self._jobs.plan_anew(live)

@@ -124,10 +124,10 @@ class RunStore:
         return found
 
     def put_reaction(self, run: str, entry: Entry, cause: str) -> None:
-        """Keep a reaction before it is published: in the outbox until it is, and as the last word on its finding."""
+        """Keep a reaction before it is published: in the outbox until it is, and as the last word on what it is about."""
         body = orjson.dumps({"cause": cause, **encode(entry)})
         self._put(run, f"outbox/{entry.reaction.seq:08d}", body)
-        self._put(run, f"reaction/{entry.reaction.finding.id}", body)
+        self._put(run, f"reaction/{entry.about}", body)
 
     def published(self, run: str, entry: Entry) -> None:
         """A reaction is in Kafka."""
@@ -139,7 +139,7 @@ class RunStore:
         return [(decode(body), body["cause"]) for body in bodies]
 
     def reactions(self, run: str) -> list[Entry]:
-        """The last word on every finding so far."""
+        """The last word on everything so far."""
         return [decode(orjson.loads(self._table[key])) for key in self._keys_of(run, "reaction")]
 
     def mark(self, run: str, name: str) -> None:

@@ -37,7 +37,7 @@ app.command(rich_help_panel="Assets")(demo.demo)
 app.command(rich_help_panel="Reference")(look.tasks)
 app.command(rich_help_panel="Reference")(look.profiles)
 app.command(rich_help_panel="Local stack")(roles.run)
-app.command(rich_help_panel="Reference")(bench.bench)
+app.add_typer(bench.bench, name="bench", rich_help_panel="Reference")
 
 
 def main() -> None:

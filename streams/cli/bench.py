@@ -1,4 +1,4 @@
-"""`dailies bench`: how fast, against decoding alone."""
+"""`dailies bench`: how fast, against decoding alone; and how soon after a chunk its reactions come."""
 
 from __future__ import annotations
 
@@ -13,15 +13,23 @@ from streams.cli import common
 from streams.local.session import stack_up
 from streams.local.state import running
 
+bench = typer.Typer(help="Measure this machine. Results are checked before a figure is printed.", no_args_is_help=True)
 
-def bench(
+Seconds = Annotated[int, typer.Option("--seconds", min=4, help="Length of the 1080p clip that is rendered.")]
+Clip = Annotated[
+    Path | None, typer.Option("--clip", help="Use a copy of this file instead.", exists=True, dir_okay=False, resolve_path=True)
+]
+
+
+@bench.command()
+def speed(
     rounds: Annotated[int, typer.Option(min=1, help="How often each contender runs; they take turns.")] = 3,
-    seconds: Annotated[int, typer.Option(min=4, help="Length of the 1080p clip that is rendered.")] = 60,
-    clip: Annotated[Path | None, typer.Option(help="Use a copy of this file instead.", exists=True, dir_okay=False)] = None,
+    seconds: Seconds = 60,
+    clip: Clip = None,
     tasks: Annotated[str | None, typer.Option("--tasks", help="Separated by commas; by default all but networks.")] = None,
     data_dir: common.DataDir = None,
 ) -> None:
-    """Time ffmpeg decode-only, PyAV decode-only, `analyse` and the pipeline on one clip; results are checked first."""
+    """Time ffmpeg decode-only, PyAV decode-only, `analyse` and the pipeline on one clip."""
     from bench.clip import render_clip
     from bench.pipeline import LIGHT, compare
 
@@ -34,3 +42,22 @@ def bench(
             stack = running(settings.data_dir)
             pids = [p.pid for p in stack.processes if p.pid is not None] if stack else []
             compare(ours, bootstrap, pids, rounds=rounds, tasks=wanted, console=console)
+
+
+@bench.command()
+def reactions(
+    uploads: Annotated[int, typer.Option(min=1, help="How many uploads are offered.")] = 8,
+    seconds: Seconds = 60,
+    clip: Clip = None,
+    data_dir: common.DataDir = None,
+) -> None:
+    """Time every reaction from the chunk that brings it about, while uploads come at half of what the stack can do."""
+    from bench.clip import render_clip
+    from bench.reactions import measure
+
+    console = Console()
+    settings = common.settings(data_dir=data_dir)
+    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder:
+        ours = render_clip(Path(folder), settings.data_dir, seconds=seconds, source=clip, console=console)
+        with stack_up(settings, console=console) as bootstrap:
+            measure(ours, bootstrap, uploads=uploads, console=console)

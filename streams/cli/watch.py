@@ -106,14 +106,18 @@ def _say(console: Console, heard: Heard, *, as_json: bool) -> None:
         console.print(_line(event))
 
 
+def _about(event: Reaction) -> str:
+    if event.finding is not None:
+        return f"{event.finding.code}  {render.when(event.finding)}  {event.finding.text}"
+    figure = event.measurement
+    return "" if figure is None else f"{figure.id} of {figure.stream} is {figure.value:.2f} {figure.unit} already"
+
+
 def _line(event: Reaction | Progress) -> Text:
     name = Text(event.asset.uri.rsplit("/", 1)[-1] + "  ", style="bold")
     if isinstance(event, Progress):
         return Text.assemble(name, (f"{event.stage} {event.progress:.0%}", "dim"))
-    found = event.finding
-    line = Text.assemble(
-        name, (event.phase, PHASE[event.phase]), f"  {found.code}  {render.when(found)}  {found.text}", no_wrap=False
-    )
+    line = Text.assemble(name, (event.phase, PHASE[event.phase]), "  ", _about(event))
     if event.merged_into:
         line.append(f"  part of {event.merged_into}", style="dim")
     for rule in event.rules:

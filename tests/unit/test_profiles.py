@@ -331,3 +331,18 @@ def test_unknown_names_and_files(tmp_path: Path) -> None:
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(ProfileError, match="UTF-8"):
         profiles.load(tmp_path / "bytes.toml")
+
+
+@pytest.mark.parametrize(("value", "broken"), [(-1.0, False), (-0.99, True), (None, False)])
+def test_a_peak_that_is_too_high_already_is_final(value: float | None, broken: bool) -> None:
+    figure = measurement("loudness.true_peak", value, unit="dBTP")
+    found = profiles.react_to_figure(profiles.load("ebu-r128"), figure)
+    assert [(r.outcome, r.finality, r.suggested_action, r.measured) for r in found] == (
+        [("fail", "irrevocable", "hold", value)] if broken else []
+    )
+
+
+def test_a_figure_that_may_still_mend_is_no_reaction() -> None:
+    assert profiles.react_to_figure(profiles.load("ebu-r128"), measurement(value=-5.0)) == ()
+    unreliable = measurement("loudness.true_peak", 3.0, unit="dBTP", reliable=False, reason="lost")
+    assert profiles.react_to_figure(profiles.load("ebu-r128"), unreliable) == ()

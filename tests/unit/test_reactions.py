@@ -26,7 +26,7 @@ def only_sum(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def reactions(kafka: Kafka) -> list[Reaction]:
     bodies = [orjson.loads(value) for value in kafka.on("media.reactions")]
-    return [Reaction.model_validate(body) for body in bodies if "finding" in body]
+    return [Reaction.model_validate(body) for body in bodies if body.get("finding")]
 
 
 def standing(said: Sequence[Reaction]) -> dict[str, dict[str, object]]:
@@ -80,7 +80,7 @@ def test_a_finding_is_said_as_soon_as_it_is_certain(tmp_path: Path) -> None:
     assert (said.phase, said.seq, said.finding.start_frame, said.finding.end_frame) == ("end", 1, 2, 4)
     assert said.watermark.contiguous_to == ROWS - 1
     assert said.correlation == plan().correlation
-    (headers,) = [h for topic, _, value, h in kafka.sent if topic == "media.reactions" and b'"finding"' in value]
+    (headers,) = [h for topic, _, value, h in kafka.sent if topic == "media.reactions" and b'"finding":{' in value]
     assert headers["ce_causationid"] == b"cell-0"
 
 
