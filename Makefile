@@ -32,7 +32,7 @@ lint: setup ## Check style, formatting and types
 
 accuracy: setup ## Compare results with reference implementations, and the pipeline with whole-file analysis
 	@scripts/install-test-tools.sh
-	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest -m "not chaos" tests/accuracy tests/integration/test_pipeline.py
+	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest -m "not chaos" tests/accuracy tests/integration/test_pipeline.py tests/integration/test_crowd.py
 
 chaos: setup ## Kill, crash and cycle: what takes longer than the plain tests
 	@$(BIN)/python -m pytest -m chaos

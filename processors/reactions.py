@@ -193,7 +193,7 @@ class ReactionLog:
 
     def _publish(self, key: tuple[str | int, ...], stream: str, about: Mapping[str, Any]) -> Entry:
         plan = self.aggregate.plan
-        head = {"asset": plan.asset, "correlation": plan.correlation, "run": plan.run, "seq": self.seq + 1}
+        head: dict[str, Any] = {"asset": plan.asset, "correlation": plan.correlation, "run": plan.run, "seq": self.seq + 1}
         mark = Watermark(clock=stream, contiguous_to=self.aggregate.contiguous_to(stream))
         entry = Entry(key, Reaction(**head, watermark=mark, **about))
         self._note(entry)

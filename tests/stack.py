@@ -54,11 +54,11 @@ class Stack:
         command = self._command(arguments)
         return subprocess.run(command, capture_output=True, env=self._environment, timeout=timeout, check=False)
 
-    def pid(self, role: str, group: str | None = None) -> int:
-        """A role's process."""
+    def pid(self, name: str) -> int:
+        """A process by its name, such as ``decoder-1``."""
         state = running(self.data_dir)
         assert state is not None
-        (found,) = [p.pid for p in state.processes if p.role == role and group in (None, p.group)]
+        (found,) = [p.pid for p in state.processes if p.name == name]
         assert found is not None
         return found
 
@@ -72,4 +72,9 @@ class Stack:
     def ingest(self, *uris: object, status: int = 0, options: tuple[str, ...] = ()) -> list[ContentMetadata]:
         done = self.dailies("ingest", *map(str, uris), "--wait", "--json", *options)
         assert done.returncode == status, done.stderr.decode()[-2000:]
-        return [ContentMetadata.model_validate_json(line) for line in done.stdout.splitlines()]
+        return self.events(done.stdout)
+
+    @staticmethod
+    def events(lines: bytes) -> list[ContentMetadata]:
+        """What ``ingest --json`` has printed."""
+        return [ContentMetadata.model_validate_json(line) for line in lines.splitlines()]

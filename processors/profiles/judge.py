@@ -81,11 +81,11 @@ def react(profile: Profile, finding: Finding, findings: Sequence[Finding] = ()) 
 
 def react_to_figure(profile: Profile, figure: Measurement) -> tuple[RuleReaction, ...]:
     """The profile's rules that a figure so far breaks for good: it can only rise, and is above an upper limit already."""
-    rules = [rule for rule in profile.rules if rule.code == figure.id and rule.op != ">=" and rule.limit is not None]
     if figure.value is None or not figure.reliable or finality(figure.id) == "provisional":
         return ()
+    about = [rule for rule in profile.rules if rule.code == figure.id and rule.unit == figure.unit]
     broken = [
-        rule for rule in rules if rule.unit == figure.unit and figure.value > rule.limit and _excess(rule, figure.value) > 0
+        rule for rule in about if rule.limit is not None and figure.value > rule.limit and _excess(rule, figure.value) > 0
     ]
     return tuple(_reaction(_result(rule, figure.stream, rule.outcome, figure.value), final=True) for rule in broken)
 

@@ -153,7 +153,8 @@ class Worker:
         failure: DailiesError = Killed("the decoder's process ended each time that it worked on this job")
         while (attempt := self._shared.attempts.begin(key)) <= self._shared.attempts.limit:
             if job in self._shared.cancellations:
-                return logger.info("job dropped", job=job.key.decode())
+                logger.info("job dropped", job=job.key.decode())
+                return None
             try:
                 return self._attempt(job, message, attempt)
             except (Unprocessable, WireError) as error:

@@ -80,7 +80,7 @@ def manifest_of(stack: Stack, path: Path) -> Manifest | None:
 
 def test_a_chunk_that_is_deleted_unread_is_made_again(stack: Stack, tmp_path: Path) -> None:
     path = tone(tmp_path / "deleted.wav", 20)
-    with stopped(stack.pid("inference", "signals")):
+    with stopped(stack.pid("inference-signals-1")):
         upload = stack.start("ingest", str(path), "--wait", "--json", *options(LOUDNESS))
         wait_for(lambda: manifest_of(stack, path) is not None, "the manifest")
         manifest = manifest_of(stack, path)
@@ -88,7 +88,8 @@ def test_a_chunk_that_is_deleted_unread_is_made_again(stack: Stack, tmp_path: Pa
         lost = manifest.chunks[len(manifest.chunks) // 2]
         assert lost.partition is not None and lost.offset is not None
         upto = TopicPartition(topics.CHUNKS["audio"].name, lost.partition, lost.offset + 1)
-        admin_client(stack.bootstrap).delete_records([upto])[upto].result()
+        client = admin_client(stack.bootstrap)  # a name of its own: without it the client is gone before its answer
+        client.delete_records([upto])[upto].result()
     out, errors = upload.communicate(timeout=200)
     assert upload.returncode == 0, errors.decode()[-2000:]
     event = ContentMetadata.model_validate_json(out)
@@ -98,7 +99,7 @@ def test_a_chunk_that_is_deleted_unread_is_made_again(stack: Stack, tmp_path: Pa
 
 def test_a_cancelled_asset_ends_with_its_gaps_named(stack: Stack, tmp_path: Path) -> None:
     path = tone(tmp_path / "cancelled.wav", 20)
-    with stopped(stack.pid("inference", "signals")):
+    with stopped(stack.pid("inference-signals-1")):
         upload = stack.start("ingest", str(path), "--wait", "--json", *options(LOUDNESS))
         wait_for(lambda: manifest_of(stack, path) is not None, "the manifest")
         cancelled = stack.dailies("cancel", str(path), "--reason", "wrong reel")
@@ -115,7 +116,7 @@ def test_a_cancelled_asset_ends_with_its_gaps_named(stack: Stack, tmp_path: Path
 
 def test_jobs_of_a_cancelled_asset_are_not_decoded(stack: Stack, tmp_path: Path) -> None:
     path = tone(tmp_path / "dropped.wav", 20)
-    with stopped(stack.pid("decoder")):
+    with stopped(stack.pid("decoder-1")):
         upload = stack.start("ingest", str(path), "--wait", "--json", *options(LOUDNESS))
         wait_for(lambda: jobs(stack, path), "the job")
         assert stack.dailies("cancel", str(path)).returncode == 0
@@ -128,7 +129,7 @@ def test_jobs_of_a_cancelled_asset_are_not_decoded(stack: Stack, tmp_path: Path)
 
 def test_a_source_that_changes_before_it_is_decoded_is_analysed_as_it_is_now(stack: Stack, tmp_path: Path) -> None:
     path = tone(tmp_path / "changed.wav", 20)
-    with stopped(stack.pid("decoder")):
+    with stopped(stack.pid("decoder-1")):
         upload = stack.start("ingest", str(path), "--wait", "--json", *options(LOUDNESS))
         wait_for(lambda: jobs(stack, path), "the job")
         tone(path, 25, hertz=500.0)
