@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from processors.findings import FindingDraft, FoldEvent
 from processors.tasks import agent_task
 from processors.tasks.base import FoldRun, Outcome, StreamContext, StreamEnd
-from schemas.cell import Signals
+from schemas.cell import Signals, pack, unpack
 from schemas.chunk import Chunk, ChunkHeader, Part
 from schemas.clock import Clock
 from schemas.ids import digest
@@ -121,16 +121,25 @@ def signals(task: str, planes: Planes, cuts: Sequence[int] = (), **more: Any) ->
 def folded(
     task: str, parts: Sequence[Signals], clock: Clock = CLOCK, heard: Callable[[FoldEvent], None] | None = None
 ) -> tuple[list[FindingDraft], Outcome]:
-    """The findings, and what the fold gives at the stream's end."""
+    """The findings, and what the fold gives at the stream's end. Its state travels as a checkpoint does after every step."""
     run = FoldRun.begin(agent_task(task).fold, StreamContext("v0", "video", clock))
     for part in parts:
         for event in run.step(part).events:
             if heard:
                 heard(event)
+        run.state = restored(run.state)[0]
     last = parts[-1]
     ends = last.arrays["end"][-1] if last.arrays["linked"][-1] else last.arrays["pts"][-1] + TICKS
     outcome = run.finish(StreamEnd(last.end_row, int(ends)))
     return [event.finding for event in run.final_findings()], outcome
+
+
+def restored(state: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """A fold's state as a checkpoint gives it back, and how many bytes it takes."""
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    data = pack(arrays, {name: value for name, value in state.items() if name not in arrays})
+    arrays, rest = unpack(data)
+    return rest | arrays, len(data)
 
 
 def found(task: str, planes: Planes, **more: Any) -> list[FindingDraft]:
