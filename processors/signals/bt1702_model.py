@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ METHOD = "ITU-R BT.1702-3 on the proxy: changes of 20 cd/m² and more, or to and
 
 
 _PREFIX = {LUMINANCE: "luminance_", RED: "red_"}
-_LAST_RISE, _LAST_FALL = "last_rise", "last_fall"
+_RISE, _FALL = "rise", "fall"
 
 
 class Bt1702Model:
@@ -42,22 +42,29 @@ class Bt1702Model:
         """See consecutive rows, all with one grid."""
         cells = {name: arrays[name].reshape(len(rows), -1) for name in ("nits", "red", "rise", "fall")}
         nits, red = cells["nits"].astype(np.float32), cells["red"].astype(np.float32)
-        seen = _LAST_RISE in state
+        seen = _RISE in state
         luminance = Places.of_state(_PREFIX[LUMINANCE], state) if seen else Places.begin(nits[0])
         reds = Places.of_state(_PREFIX[RED], state) if seen else Places.begin(red[0])
-        rise = np.concatenate([[state[_LAST_RISE] if seen else cells["rise"][0]], cells["rise"]])
-        fall = np.concatenate([[state[_LAST_FALL] if seen else cells["fall"][0]], cells["fall"]])
-        second, changes = least_ticks(clock, 1.0), np.zeros((2, len(rows)), np.int64)
-        for k, now in enumerate(rows.start.tolist()):
-            if k or seen:
-                luminance.see_luminance(now, nits[k], rise[k], fall[k], hdr=bool(arrays["hdr"][k]))
-                reds.see_red(now, red[k])
-            changes[:, k] = luminance.most(now, second), reds.most(now, second)
-        most = dict(zip(_PREFIX, changes, strict=True))
-        peak = {code: max(state["peak"][code], int(counted.max())) for code, counted in most.items()}
+        # What rises towards a row is a signal of the row before it.
+        rise, fall = ([state[name] if seen else cells[name][0], *cells[name]] for name in (_RISE, _FALL))
+
+        def see_luminance(k: int, now: int) -> None:
+            luminance.see_luminance(now, nits[k], rise[k], fall[k], hdr=bool(arrays["hdr"][k]))
+
+        def see_red(k: int, now: int) -> None:
+            reds.see_red(now, red[k])
+
+        new, second = 0 if seen else 1, least_ticks(clock, 1.0)
+        changes = {LUMINANCE: _follow(luminance, see_luminance, rows, new, second)}
+        no_red = not (red.any() or reds.high.any())
+        changes[RED] = np.zeros(len(rows), np.int64) if no_red else _follow(reds, see_red, rows, new, second)
         after = luminance.to_state(_PREFIX[LUMINANCE]) | reds.to_state(_PREFIX[RED])
-        after |= {"peak": peak, _LAST_RISE: rise[-1], _LAST_FALL: fall[-1]}
-        return after, {code: (counted > MOST_CHANGES, counted / 2) for code, counted in most.items()}
+        after |= {
+            _RISE: rise[-1],
+            _FALL: fall[-1],
+            "peak": {code: max(state["peak"][code], int(counted.max())) for code, counted in changes.items()},
+        }
+        return after, {code: (counted > MOST_CHANGES, counted / 2) for code, counted in changes.items()}
 
     def text(self, code: str, peak: float) -> str:
         """What a finding says."""
@@ -80,3 +87,13 @@ class Bt1702Model:
             )
             for code in _PREFIX
         )
+
+
+def _follow(places: Places, see: Callable[[int, int], None], rows: Rows, new: int, second: int) -> NDArray[np.int64]:
+    """The changes in the second up to each row; rows from ``new`` on are seen, those before are what the places begin with."""
+    most = []
+    for k, now in enumerate(rows.start.tolist()):
+        if k >= new:
+            see(k, now)
+        most.append(places.most(now, second))
+    return np.array(most, np.int64)
