@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from processors.findings import MeasurementDraft
 from processors.signals.flash_fold import LUMINANCE, RED, Judged
-from processors.signals.flash_places import Places
-from processors.signals.intervals import Rows, least_ticks
+from processors.signals.flash_places import Places, Windows
+from processors.signals.intervals import Rows
 from schemas.clock import Clock
 
 MOST_CHANGES = 6
@@ -49,15 +49,15 @@ class Bt1702Model:
         rise, fall = ([state[name] if seen else cells[name][0], *cells[name]] for name in (_RISE, _FALL))
 
         def see_luminance(k: int, now: int) -> None:
-            luminance.see_luminance(now, nits[k], rise[k], fall[k], hdr=bool(arrays["hdr"][k]))
+            luminance.see_luminance(now, nits[k], rise[k], fall[k], windows, hdr=bool(arrays["hdr"][k]))
 
         def see_red(k: int, now: int) -> None:
-            reds.see_red(now, red[k])
+            reds.see_red(now, red[k], windows)
 
-        new, second = 0 if seen else 1, least_ticks(clock, 1.0)
-        changes = {LUMINANCE: _follow(luminance, see_luminance, rows, new, second)}
+        new, windows = 0 if seen else 1, Windows.of(clock)
+        changes = {LUMINANCE: _follow(luminance, see_luminance, rows, new, windows)}
         no_red = not (red.any() or reds.high.any())
-        changes[RED] = np.zeros(len(rows), np.int64) if no_red else _follow(reds, see_red, rows, new, second)
+        changes[RED] = np.zeros(len(rows), np.int64) if no_red else _follow(reds, see_red, rows, new, windows)
         after = luminance.to_state(_PREFIX[LUMINANCE]) | reds.to_state(_PREFIX[RED])
         after |= {
             _RISE: rise[-1],
@@ -89,11 +89,11 @@ class Bt1702Model:
         )
 
 
-def _follow(places: Places, see: Callable[[int, int], None], rows: Rows, new: int, second: int) -> NDArray[np.int64]:
+def _follow(places: Places, see: Callable[[int, int], None], rows: Rows, new: int, windows: Windows) -> NDArray[np.int64]:
     """The changes in the second up to each row; rows from ``new`` on are seen, those before are what the places begin with."""
     most = []
     for k, now in enumerate(rows.start.tolist()):
         if k >= new:
             see(k, now)
-        most.append(places.most(now, second))
+        most.append(places.most(now, windows))
     return np.array(most, np.int64)

@@ -78,4 +78,4 @@ def _shares(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.uint8]
     """The share of each cell for which the mask holds; a share that is not 0 stays so."""
     if not mask.any():
         return np.zeros((size[1], size[0]), np.uint8)
-    return np.ceil(_means(mask.astype(np.float32), size) * WHOLE - 1e-3).astype(np.uint8)
+    return np.asarray(np.ceil(_means(mask.astype(np.float32), size) * WHOLE - 1e-3), np.uint8)

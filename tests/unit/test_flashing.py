@@ -124,6 +124,27 @@ def test_a_checkerboard_that_turns_over_flashes_everywhere_though_its_mean_stays
     assert found(IRIS, planes) == []
 
 
+def test_a_flicker_reaches_bright_and_dark_parts_one_after_the_other() -> None:
+    """A picture of 30 to 200 cd/m² under light that swings at 4 Hz: no frame of 1/60 s changes a quarter of it at once."""
+    light = (1 - np.cos(2 * np.pi * 4 * np.arange(120) / 60)) / 2
+    nits = np.linspace(30, 200, 320)[None, None, :] * light[:, None, None] * np.ones((1, 180, 1))
+    luma = np.rint(16 + 219 * (nits / 200) ** (1 / 2.4)).astype(np.uint8)
+    planes = (luma, *greys([BLACK] * 120)[1:])
+    drafts, outcome = folded(BT1702, signals(BT1702, planes, pts=[1500 * k for k in range(120)]))
+    assert codes(drafts) == [LUMINANCE]
+    assert figure(outcome, f"{LUMINANCE}_rate") == 4.0
+
+
+def test_a_whip_pan_is_no_flash() -> None:
+    """Every cell changes several times a second, but never more than a quarter of them one way."""
+    rng = np.random.default_rng(2)
+    blocks = np.kron(rng.choice([60, 110, 160, 200], (6, 80)), np.ones((30, 30)))
+    luma = np.stack([blocks[:, 20 * k : 20 * k + 320] for k in range(75)]).astype(np.uint8)
+    arrays = signals(BT1702, (luma, *greys([BLACK] * 75)[1:]))
+    assert arrays[0].arrays["rise"].mean() / 255 > 0.1
+    assert folded(BT1702, arrays)[0] == []
+
+
 def test_what_moves_is_no_flash() -> None:
     rng = np.random.default_rng(1)
     texture = rng.integers(20, 230, (180, 1200)).astype(np.uint8)
