@@ -125,14 +125,17 @@ def test_a_checkerboard_that_turns_over_flashes_everywhere_though_its_mean_stays
 
 
 def test_a_flicker_reaches_bright_and_dark_parts_one_after_the_other() -> None:
-    """A picture of 30 to 200 cd/m² under light that swings at 4 Hz: no frame of 1/60 s changes a quarter of it at once."""
-    light = (1 - np.cos(2 * np.pi * 4 * np.arange(120) / 60)) / 2
-    nits = np.linspace(30, 200, 320)[None, None, :] * light[:, None, None] * np.ones((1, 180, 1))
+    """A picture of 22 to 100 cd/m² under light that swings at 4 Hz: no frame of 1/120 s changes a quarter of it."""
+    light = (1 - np.cos(2 * np.pi * 4 * np.arange(240) / 120)) / 2
+    nits = (20 / np.linspace(0.2, 0.9, 320))[None, None, :] * light[:, None, None] * np.ones((1, 180, 1))
     luma = np.rint(16 + 219 * (nits / 200) ** (1 / 2.4)).astype(np.uint8)
-    planes = (luma, *greys([BLACK] * 120)[1:])
-    drafts, outcome = folded(BT1702, signals(BT1702, planes, pts=[1500 * k for k in range(120)]))
+    arrays = signals(BT1702, (luma, *greys([BLACK] * 240)[1:]), pts=[750 * k for k in range(240)])
+    drafts, outcome = folded(BT1702, arrays)
     assert codes(drafts) == [LUMINANCE]
     assert figure(outcome, f"{LUMINANCE}_rate") == 4.0
+    run = FoldRun.begin(tasks.agent_task(BT1702).fold, StreamContext("v0", "video", flashes.CLOCK))
+    run.step(arrays[0])
+    assert run.state["luminance_in_place"] == 0
 
 
 def test_a_whip_pan_is_no_flash() -> None:
