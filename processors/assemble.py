@@ -123,7 +123,7 @@ def _verdict(name: str, event: ContentMetadata, examined: set[str]) -> Verdict:
 
 def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...]:
     found = [
-        finding(aggregate.plan, stream, event.finding, by[task])
+        finding(aggregate.plan, stream, event.finding, by[task], opinion=_opinion(task))
         for (stream, task), lane in aggregate.lanes.items()
         for event in lane.run.final_findings()
     ]
@@ -173,15 +173,19 @@ def _decode_findings(state: StreamState, manifest: Manifest) -> list[FindingDraf
     return drafts
 
 
-def finding(plan: Plan, stream: str, draft: FindingDraft, by: str) -> Finding:
-    """A draft with its id, its words and its times."""
+def _opinion(task: str) -> str | None:
+    return task if tasks.task(task).spec.second_opinion else None
+
+
+def finding(plan: Plan, stream: str, draft: FindingDraft, by: str, *, opinion: str | None = None) -> Finding:
+    """A draft with its id, its words and its times. ``opinion`` names the task where another is the first to speak of it."""
     clock = plan.stream(stream).clock
     term = VOCABULARY[draft.code]
     start, end = clock.event_time(draft.start), clock.event_time(draft.end)
     area = None if draft.area is None else ActiveArea(x=draft.area[0], y=draft.area[1], w=draft.area[2], h=draft.area[3])
     return Finding(
         **span_fields(stream, clock, start, end, draft.start_row, draft.end_row),
-        id=finding_id(plan.asset.id, stream, draft.code, start),
+        id=finding_id(plan.asset.id, stream, draft.code, start, opinion=opinion),
         code=draft.code,
         category=term.category,
         term=term.term,

@@ -109,6 +109,8 @@ class Term:
 VOCABULARY: dict[str, Term] = {
     "video.black": Term("Picture", "Black Frames", "0016B"),
     "video.flash_frame": Term("Picture", "Flash Frame", "0016B"),
+    "video.flash.luminance": Term("Picture", "Photosensitive Epilepsy", None),
+    "video.flash.red": Term("Picture", "Photosensitive Epilepsy", None),
     "video.freeze": Term("Picture", "Freeze Frame", "0017B"),
     "video.letterbox": Term("Picture", "Active Picture Area", None),
     "video.bars": Term("Picture", "Color Bars", None),

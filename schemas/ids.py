@@ -37,6 +37,6 @@ def asset_id(uri: str, version: str) -> str:
     return identity("asset", uri, version)
 
 
-def finding_id(asset: str, stream: str, code: str, start: int) -> str:
-    """The id of a finding: the same in reactions and in the final event."""
-    return "f" + identity("finding", asset, stream, code, start)
+def finding_id(asset: str, stream: str, code: str, start: int, *, opinion: str | None = None) -> str:
+    """The id of a finding: the same in reactions and in the final event. ``opinion`` names the task that has a second one."""
+    return "f" + identity("finding", asset, stream, code, start, *([] if opinion is None else [opinion]))

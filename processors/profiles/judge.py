@@ -33,6 +33,8 @@ _ONLY_WORSE_FINDINGS = frozenset(
     {
         "video.black",
         "video.flash_frame",
+        "video.flash.luminance",
+        "video.flash.red",
         "video.decode_error",
         "video.timestamp_gap",
         "audio.decode_error",

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 _FINE = 4
 """Quarter codes: a pixel's level is luma and a chroma offset, rounded to these."""
 
-_KR_KB = {
+KR_KB = {
     "bt709": (0.2126, 0.0722),
     "bt470bg": (0.299, 0.114),
     "smpte170m": (0.299, 0.114),
     "bt2020nc": (0.2627, 0.0593),
     "bt2020c": (0.2627, 0.0593),
 }
+"""Luminance weights of red and blue by colour matrix; green has the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def yuv_light(planes: tuple[NDArray[Any], ...], bit_depth: int, matrix: str | No
     max(R, G, B) is luma and the largest of three offsets that depend on chroma alone, so the offset is found at chroma's
     resolution. An unspecified matrix is taken as BT.2020 non-constant luminance, which PQ pictures have.
     """
-    kr_kb = _KR_KB.get(matrix or "bt2020nc")
+    kr_kb = KR_KB.get(matrix or "bt2020nc")
     if kr_kb is None:
         return None
     tables = _tables(kr_kb, bit_depth, full_range)

@@ -50,6 +50,9 @@ class TaskSpec:
     weights_sha256: str | None = None
     findings: tuple[str, ...] = ()
     """The finding codes that the task looks for: where it ran and gave none, there is none."""
+    second_opinion: bool = False
+    """Whether another task is the first to speak of these codes: then the findings have ids of their own, so that both stand
+    even where they begin with the same frame."""
 
     @property
     def halo(self) -> int:

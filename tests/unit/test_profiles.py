@@ -261,6 +261,13 @@ def test_a_finding_of_unknown_size_is_for_a_person() -> None:
     assert judge("feature-picture", findings=[unknown]).rules[0].outcome == "pass"
 
 
+def test_flashing_fails_at_once() -> None:
+    flash = finding("video.flash.red", 10.0, 11.0, value=3.5, unit="flashes/s")
+    (said,) = profiles.react(profiles.load("feature-picture"), flash)
+    assert (said.outcome, said.suggested_action, said.finality) == ("fail", "hold", "irrevocable")
+    assert judge("feature-picture", findings=[flash]).outcome == "fail"
+
+
 def test_reactions_do_not_pass_and_say_what_is_final() -> None:
     profile = profiles.load("feature-picture")
     (growing,) = profiles.react(profile, finding(start=10.0, end=11.0))
