@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import av
@@ -11,6 +11,9 @@ from processors import profiles, tasks
 from processors.aggregate import Aggregate, LaneKey, StreamState
 from processors.coverage import coverage
 from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
+from processors.mismatch import FINDINGS as FILE_FINDINGS
+from processors.mismatch import file_findings
+from processors.presentations import presentation_of, presentations
 from processors.spans import span_fields
 from processors.tasks.base import Outcome
 from processors.technical import technical
@@ -22,6 +25,7 @@ from schemas.events import (
     ContentMetadata,
     Finding,
     Measurement,
+    Presentation,
     Producer,
     Run,
     Shot,
@@ -47,13 +51,14 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     makers = {task.name: f"p{i}" for i, task in enumerate(plan.tasks, start=1)}
     covered = coverage(aggregate)
     findings = _findings(aggregate, makers)
-    measurements = [
-        _measurement(aggregate, key, draft, makers[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
-    ]
     facts: dict[str, dict[str, Any]] = {}
     for (stream, _), outcome in outcomes.items():
         facts.setdefault(stream, {}).update(outcome.facts)
-    about = technical(plan, facts)
+    programmes = presentations(plan)
+    measurements = [
+        _measurement(programmes, key, draft, makers[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
+    ]
+    about = technical(aggregate, facts, measurements, programmes)
     event = ContentMetadata(
         asset=plan.asset,
         correlation=plan.correlation,
@@ -97,7 +102,7 @@ def unprocessable(no_plan: NoPlan) -> ContentMetadata:
 
 
 def _verdicts(plan: Plan, event: ContentMetadata) -> tuple[Verdict, ...]:
-    examined = set(_DECODER_FINDINGS).union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
+    examined = {*_DECODER_FINDINGS, *FILE_FINDINGS}.union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
     return tuple(_verdict(name, event, examined) for name in plan.profiles)
 
 
@@ -127,6 +132,7 @@ def _findings(aggregate: Aggregate, makers: Mapping[str, str]) -> tuple[Finding,
     for name, state in aggregate.streams.items():
         for _, manifest in sorted(state.manifests.items()):
             found += [finding(aggregate.plan, name, draft, DECODER) for draft in _decode_findings(state, manifest)]
+    found += [finding(aggregate.plan, name, draft, DECODER) for name, draft in file_findings(aggregate)]
     unique = {f.id: f for f in found}
     return tuple(sorted(unique.values(), key=lambda f: (f.start_seconds, f.stream, f.code, f.id)))
 
@@ -193,15 +199,19 @@ def finding(plan: Plan, stream: str, draft: FindingDraft, by: str) -> Finding:
     )
 
 
-def _measurement(aggregate: Aggregate, key: LaneKey, draft: MeasurementDraft, by: str, covered: AssetCoverage) -> Measurement:
+def _measurement(
+    programmes: Sequence[Presentation], key: LaneKey, draft: MeasurementDraft, by: str, covered: AssetCoverage
+) -> Measurement:
+    """A draft with its maker. One that is of a stream's whole programme names the presentation that the stream is part of."""
     stream, _ = key
+    programme = draft.presentation is not None
     value, reason = draft.value, draft.reason
     if covered.streams[stream].analysed == 0:
         value, reason = None, "nothing of this stream was analysed"
     return Measurement(
         id=draft.id,
         stream=stream,
-        presentation=draft.presentation,
+        presentation=presentation_of(programmes, stream, draft.channel) if programme else None,
         channel=draft.channel,
         value=value,
         unit=draft.unit,
