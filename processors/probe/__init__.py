@@ -33,6 +33,7 @@ __all__ = ["IndexedStream", "KeyFrame", "MediaIndex", "VideoIndex", "probe", "pr
 TRIES = 3
 MAX_DIMENSION = 16384
 MAX_CHANNELS = 64
+MAX_TITLE = 256
 PROGRESSIVE = 1
 FIELD_CODECS = frozenset({"h264", "mpeg2video", "vc1", "wmv3", "cavs"})
 """Codecs whose packets may hold single fields."""
@@ -144,7 +145,7 @@ class _Streams:
         tag = declared.header.language if declared is not None else None
         facts: dict[str, Any] = {
             "language": bcp47(tag or stream.metadata.get("language")),
-            "title": stream.metadata.get("title") or None,
+            "title": stream.metadata.get("title", "")[:MAX_TITLE] or None,
             "disposition": disposition(stream),
             "labels": declared.header.labels if declared is not None else (),
         }
@@ -186,11 +187,16 @@ class _Streams:
             head=tuple(head.pts),
             damaged=head.errors > 0,
         )
+        index = video_index(table, facts)
+        signalled = head.signal.facts
+        if signalled is not None and (index.undecodable or head.errors):  # of a picture that is not the first
+            signalled = signalled.model_copy(update={"start_timecode": None})
         return {
             "clock": clock,
             "timecode_source": timecode.source if timecode is not None else None,
             "video": video_format(stream, head),
-            "index_of_video": video_index(table, facts),
+            "signalled": signalled,
+            "index_of_video": index,
         }
 
     def _audio(self, stream: Any) -> dict[str, Any]:

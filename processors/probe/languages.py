@@ -24,6 +24,7 @@ _BIBLIOGRAPHIC = (
 _SHORT = dict(pair.split(":") for pair in f"{_TERMINOLOGICAL} {_BIBLIOGRAPHIC}".split())
 _TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _NONE = frozenset({"und", "mis"})
+MAX_LENGTH = 64
 
 
 def bcp47(tag: str | None) -> str | None:
@@ -31,7 +32,7 @@ def bcp47(tag: str | None) -> str | None:
 
     ``None`` where that says nothing (``und``) or is no tag. What follows the language (``pt-BR``) stays.
     """
-    if not tag or _TAG.fullmatch(tag) is None:
+    if not tag or len(tag) > MAX_LENGTH or _TAG.fullmatch(tag) is None:
         return None
     language, dash, rest = tag.partition("-")
     language = language.lower()

@@ -274,6 +274,10 @@ def test_little_is_read_of_hostile_sizes() -> None:
     source = Counting(many + MOVIE)
     assert boxes.tracks(source, len(many) + len(MOVIE)) == []
     assert source.total < 1 << 20
+    nested = box(b"moov", box(b"trak", box(b"free") * 100_000))
+    source = Counting(nested)
+    assert [h.number for h in boxes.tracks(source, len(nested))] == [None]
+    assert source.total < 1 << 14
     tracks = element(0x18538067, element(0x1654AE6B, bytes(8 << 20)))
     source = Counting(tracks)
     assert ebml.tracks(source, len(tracks)) == []

@@ -165,6 +165,7 @@ def test_pictures_of_mxf_and_the_timecode_of_an_mpeg_sequence(tmp_path: Path) ->
         ("e", None),
         ("\0\0\0", None),
         ("en us", None),
+        ("en" + "-x" * 40, None),
     ],
 )
 def test_languages_are_bcp_47(tag: str | None, expected: str | None) -> None:

@@ -17,8 +17,8 @@ from processors.probe.headers.track import (
 )
 from schemas.plan import LightLevels, MasteringDisplay
 
-MAX_BOXES = 4096
-"""Boxes looked at in one parent; media data in a thousand fragments need not be walked through to find ``moov``."""
+MAX_BOXES, MAX_INSIDE = 4096, 64
+"""Boxes looked at in the file and in ``moov``, and in each parent inside a track."""
 MAX_ENTRY = 1 << 20
 """Bytes of a track's sample descriptions; what lies further on is not read."""
 VISUAL_ENTRY = 86
@@ -32,14 +32,15 @@ Box = tuple[bytes, int, int]
 def tracks(source: Readable, size: int) -> list[TrackHeader]:
     """The headers of all tracks, in order. Of a malformed box nothing is read, and nothing after it in its parent."""
     found = []
-    for kind, start, end in _boxes(source, 0, size):
+    for kind, start, end in _boxes(source, 0, size, MAX_BOXES):
         if kind == b"moov":
-            found += [_track(source, low, high) for name, low, high in _boxes(source, start, end) if name == b"trak"]
+            inside = _boxes(source, start, end, MAX_BOXES)
+            found += [_track(source, low, high) for name, low, high in inside if name == b"trak"]
     return found
 
 
-def _boxes(source: Readable, start: int, end: int) -> Iterator[Box]:
-    for _ in range(MAX_BOXES):
+def _boxes(source: Readable, start: int, end: int, most: int = MAX_INSIDE) -> Iterator[Box]:
+    for _ in range(most):
         head = read_at(source, start, min(16, end - start))
         if len(head) < 8:
             return

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from processors.probe.headers.track import CHROMATICITY, LUMINANCE, Readable, TrackHeader, mastering, read_at
+from processors.probe.languages import bcp47
 from schemas.clock import Rational
 from schemas.plan import ChannelLabel, MasteringDisplay
 
@@ -19,6 +20,8 @@ MAX_RUN_IN = 1 << 16
 MAX_HEADER, MAX_FILL = 16 << 20, 1 << 16
 """Bytes of header metadata that are read, and of fillers that it does not count."""
 MAX_CHANNELS = 64
+MAX_TEXT = 128
+"""Bytes of a label's tag or language."""
 
 PARTITION = bytes.fromhex("060e2b34020501010d01020101")
 PRIMER = bytes.fromhex("060e2b34020501010d01020101050100")
@@ -169,13 +172,13 @@ def _label(label: MetadataSet, groups: dict[bytes, MetadataSet]) -> ChannelLabel
     return ChannelLabel(
         channel=max(1, label.integer(CHANNEL) or 1) - 1,
         symbol=_text(label.items[SYMBOL]),
-        group=link.hex() if link is not None else None,
+        group=link[:16].hex() if link is not None else None,
         soundfield=_text(group.items.get(SYMBOL, b"")) or None if group is not None else None,
-        language=_text(language) or None if language is not None else None,
+        language=bcp47(_text(language)) if language is not None else None,
     )
 
 
 def _text(data: bytes) -> str:
     """UTF-16 as ST 377-1 has it, or the 7-bit characters of a language tag."""
     coding = "utf-16-be" if len(data) > 1 and data[0] == 0 else "ascii"
-    return data.decode(coding, "replace").split("\0")[0]
+    return data[:MAX_TEXT].decode(coding, "replace").split("\0")[0]
