@@ -15,8 +15,9 @@ from schemas.plan import PictureFacts, StreamPlan
 
 RATE_TOLERANCE = 2e-4
 """Of a frame rate: 29.97 is 30000/1001 as people write it, 24 is not 24000/1001."""
-ASPECT_TOLERANCE = 0.005
-"""Of a pixel aspect: containers that give the size of the shown picture give it in whole pixels."""
+ASPECT_TOLERANCE = 0.03
+"""Of a pixel aspect: 16:15 and 12:11 are the same pixels, of 720 or of 704 that make up 4:3, and containers that give the size
+of the shown picture give it in whole pixels."""
 CHROMATICITY_TOLERANCE = 1e-4
 LUMINANCE_TOLERANCE = 0.005
 DARKEST_TOLERANCE = 1e-4
@@ -51,6 +52,8 @@ def compared(stream: StreamPlan, rate: Rational | None, light: Mapping[str, floa
     for name in PictureFacts.model_fields:
         sides = ours[name], theirs[name], measured if name == "frame_rate" else None
         agree = _agree(name, sides, stream.clock.frame_rate)
+        if name == "frame_rate" and stream.clock.vfr:
+            agree = agree or None  # where the rate varies each side may state another one
         found[name] = Compared(container=sides[0], bitstream=sides[1], measured=sides[2], agree=agree)
     if light:
         found["light_levels"] = found["light_levels"].model_copy(update={"measured": dict(light)})

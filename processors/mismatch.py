@@ -79,7 +79,10 @@ def _mismatch(state: StreamState) -> FindingDraft | None:
 
 
 def _length(sound: StreamState, pictures: Sequence[StreamState]) -> FindingDraft | None:
-    """Sound that is shorter or longer than the picture by what was decoded of both. No check of synchronism."""
+    """Sound that is shorter or longer than the picture by what was decoded of both. No check of synchronism.
+
+    It spans what one has and the other has not: at the head or at the tail, whichever is more.
+    """
     audio = sound.plan.audio
     if audio is None or not pictures or not _whole(sound) or not _whole(pictures[0]):
         return None
@@ -87,12 +90,15 @@ def _length(sound: StreamState, pictures: Sequence[StreamState]) -> FindingDraft
     span = _span(picture)
     if span is None:
         return None
-    shown = (span[1] - span[0]) * Fraction(*picture.plan.clock.tick)
-    heard = Fraction(sound.decoded, audio.rate)
-    excess = heard - shown
-    if -SHORTER_FRAMES * shown / picture.decoded <= excess <= LONGER_SECONDS:
+    seen = [picture.plan.clock.event_time(pts) * Fraction(*picture.plan.clock.tick) for pts in span]
+    heard = [Fraction(sound.plan.clock.event_time(sample), audio.rate) for sample in (0, sound.decoded)]
+    lengths = heard[1] - heard[0], seen[1] - seen[0]
+    excess = lengths[0] - lengths[1]
+    if -SHORTER_FRAMES * lengths[1] / picture.decoded <= excess <= LONGER_SECONDS:
         return None
-    start, end = sorted((sound.decoded, round(shown * audio.rate)))
+    more, less = (heard, seen) if excess > 0 else (seen, heard)
+    edges = (more[0], less[0]) if less[0] - more[0] > more[1] - less[1] else (less[1], more[1])
+    start, end = (round(t * audio.rate) + sound.plan.clock.origin_pts for t in edges)
     how = f"{float(abs(excess)):.3f} s {'longer' if excess > 0 else 'shorter'}"
     return FindingDraft(
         code="av.duration_mismatch",
@@ -100,5 +106,5 @@ def _length(sound: StreamState, pictures: Sequence[StreamState]) -> FindingDraft
         end=end,
         value=float(abs(excess)),
         unit="s",
-        text=f"Sound is {how} than the picture: {float(heard):.3f} s against {float(shown):.3f} s",
+        text=f"Sound is {how} than the picture: {float(lengths[0]):.3f} s against {float(lengths[1]):.3f} s",
     )

@@ -323,6 +323,9 @@ class ContentMetadata(Wire):
         named = [m.by for m in self.measurements] + [f.by for f in self.findings] + [s.by for s in self.tracks.shots]
         if unknown := set(named) - makers:
             raise ValueError(f"{', '.join(sorted(unknown))} not among the producers")
+        programmes = {p.id for p in self.technical.presentations}
+        if unknown := {m.presentation for m in self.measurements if m.presentation is not None} - programmes:
+            raise ValueError(f"{', '.join(sorted(unknown))} not among the presentations")
         known = {f.id for f in self.findings}
         if len(known) != len(self.findings):
             raise ValueError("two findings have one id")

@@ -13,6 +13,9 @@ PLAN_VERSION = "1.0.0"
 FieldOrder = Literal["progressive", "top first", "bottom first", "top coded first", "bottom coded first"]
 """How fields follow each other; the last two: coded in the other order than they are shown."""
 
+TimecodeSource = Literal["stream", "timecode track", "container"]
+"""Where a start timecode stands."""
+
 
 class Wire(BaseModel):
     """Base of everything on the wire: immutable, and no unknown fields."""
@@ -143,7 +146,7 @@ class StreamFacts(Wire):
     profile: str | None = None
     level: str | None = None
     field_order: FieldOrder | None = None
-    timecode_source: Literal["stream", "timecode track", "container"] | None = None
+    timecode_source: TimecodeSource | None = None
     video: VideoFormat | None = None
     audio: AudioFormat | None = None
     declared: PictureFacts | None = None

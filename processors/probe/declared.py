@@ -17,8 +17,9 @@ from schemas.clock import Rational
 from schemas.errors import Unprocessable
 from schemas.plan import PictureFacts
 
-RATED = frozenset({"mov", "matroska", "mxf", "avi", "asf", "gxf", "nut"})
+RATED = frozenset({"mov", "matroska", "mxf", "avi", "asf", "gxf"})
 """Containers whose headers state a frame rate; in others FFmpeg derives one from the clock or from timestamps."""
+RATE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,14 @@ def _declared(stream: Any, header: TrackHeader, container: str) -> Declared:
 
 
 def _rate(stream: Any, container: str) -> Rational | None:
-    """Frames a second; an MXF stream's clock is its edit rate."""
+    """Frames a second; an MXF stream's clock is its edit rate. The mean of unlike durations is no stated rate."""
     name = container.split(",")[0]
-    if name not in RATED:
+    if name == "mxf":
+        return positive(1 / stream.time_base)
+    mean, usual = stream.average_rate, stream.base_rate
+    if name not in RATED or not mean or not usual or abs(float(mean / usual) - 1) > RATE_TOLERANCE:
         return None
-    return positive(1 / stream.time_base if name == "mxf" else stream.average_rate)
+    return positive(mean)
 
 
 def _codec(stream: Any) -> str:

@@ -15,7 +15,7 @@ from processors.probe.packets import Head
 from processors.probe.video import Spacing
 from processors.probe.words import RANGES, positive
 from schemas.clock import Clock
-from schemas.plan import AudioFormat, VideoFormat
+from schemas.plan import AudioFormat, TimecodeSource, VideoFormat
 
 TIMECODE = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d[:;.]\d\d\d?")
 COMMON_RATES = tuple(
@@ -124,7 +124,7 @@ class StartTimecode(NamedTuple):
     """A timecode as FFmpeg writes it (``;`` before the frames marks drop frame), and where it stands."""
 
     text: str
-    source: Literal["stream", "timecode track", "container"]
+    source: TimecodeSource
 
 
 def start_timecode(stream: Any, others: Iterable[Any], container: Mapping[str, str]) -> StartTimecode | None:
@@ -132,15 +132,14 @@ def start_timecode(stream: Any, others: Iterable[Any], container: Mapping[str, s
 
     FFmpeg copies a timecode track's to the streams that refer to it.
     """
-    tracks = [(other.metadata, "timecode track") for other in others if other.type == "data"]
-    own = stream.metadata.get("timecode")
-    if own is not None and any(metadata.get("timecode") == own for metadata, _ in tracks):
-        return StartTimecode(own, "timecode track") if TIMECODE.fullmatch(own) else None
-    for metadata, source in ((stream.metadata, "stream"), *tracks, (container, "container")):
-        text = metadata.get("timecode", "")
-        if TIMECODE.fullmatch(text):
-            return StartTimecode(str(text), source)
-    return None
+    tracks = [other.metadata.get("timecode", "") for other in others if other.type == "data"]
+    own = stream.metadata.get("timecode", "")
+    found: list[tuple[str, TimecodeSource]] = [
+        (own, "timecode track" if own in tracks else "stream"),
+        *((text, "timecode track") for text in tracks),
+        (container.get("timecode", ""), "container"),
+    ]
+    return next((StartTimecode(text, source) for text, source in found if TIMECODE.fullmatch(text)), None)
 
 
 def layout_source(form: AudioFormat) -> Literal["declared", "inferred"]:

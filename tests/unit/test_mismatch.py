@@ -61,7 +61,9 @@ def agree(name: str, ours: Any, theirs: Any, **clock: Any) -> bool | None:
         ("size", (1920, 1080), (1920, 1088), False),
         ("size", None, (1920, 1080), None),
         ("pixel_aspect", (64, 45), (1422, 1000), True),
-        ("pixel_aspect", (16, 11), (64, 45), False),
+        ("pixel_aspect", (16, 15), (12, 11), True),
+        ("pixel_aspect", (16, 15), (64, 45), False),
+        ("pixel_aspect", (1, 1), (10, 11), False),
         ("frame_rate", (2997, 100), (30000, 1001), True),
         ("frame_rate", (24, 1), (24000, 1001), False),
         ("transfer", "bt709", "bt2020-10", True),
@@ -83,6 +85,11 @@ def test_what_agrees(name: str, ours: Any, theirs: Any, expected: bool | None) -
     assert agree(name, ours, theirs) is expected
     if name != "size" or ours is not None:
         assert agree(name, theirs, ours) is expected
+
+
+def test_a_varying_rate_disagrees_with_no_stated_one() -> None:
+    assert agree("frame_rate", (25, 1), (30, 1), vfr=True) is None
+    assert agree("frame_rate", (25, 1), (25, 1), vfr=True) is True
 
 
 @pytest.mark.parametrize(
@@ -110,9 +117,17 @@ def test_measured_light_stands_beside_what_is_stated() -> None:
     assert (sides.measured, sides.agree) == ({"max_cll": 812.5}, None)
 
 
-def aggregate(video: StreamPlan | None, frames: int, samples: int | None, *, segments: int = 1, **last: Any) -> Aggregate:
+def aggregate(
+    video: StreamPlan | None,
+    frames: int,
+    samples: int | None,
+    *,
+    segments: int = 1,
+    sound: StreamPlan = SOUND,
+    **last: Any,
+) -> Aggregate:
     """A run whose picture has ``frames`` frames, a tick each, in equal segments, and whose sound has so many samples."""
-    streams = [s for s in (video, SOUND if samples is not None else None) if s is not None]
+    streams = [s for s in (video, sound if samples is not None else None) if s is not None]
     kinds: list[tuple[StreamPlan, int]] = [(s, segments if s.kind == "video" else 1) for s in streams]
     jobs = [
         Job(run="r", asset=ASSET, stream=s.id, index=s.index, kind=_kind(s), segment=n, last=n == count - 1, clock=s.clock)
@@ -211,6 +226,23 @@ def test_sound_may_be_two_frames_shorter_and_two_seconds_longer(samples: int, ex
     assert (draft.start, draft.end) == expected[:2]
     assert expected[2] in draft.text
     assert draft.value == pytest.approx(abs(samples - 192_000) / 48000)
+
+
+@pytest.mark.parametrize(
+    ("late", "samples", "expected"),
+    [
+        (1.0, 96_000, (96_000, 144_000)),  # as much is missing at the head as at the tail
+        (0.5, 96_000, (96_000, 168_000)),
+        (1.5, 120_000, (-72_000, 0)),
+        (-3.0, 340_000, (0, 144_000)),
+    ],
+)
+def test_the_span_is_where_one_of_them_is_alone(late: float, samples: int, expected: tuple[int, int]) -> None:
+    """``late`` is by how many seconds sound begins after the picture; positions count from its first sample."""
+    origin = -round(late * 48_000)
+    sound = SOUND.model_copy(update={"clock": SOUND.clock.model_copy(update={"origin_pts": origin})})
+    ((_, draft),) = file_findings(aggregate(picture(), 100, samples, sound=sound))
+    assert (draft.start, draft.end) == expected
 
 
 def test_lengths_are_only_compared_where_both_are_known() -> None:

@@ -15,7 +15,7 @@ from processors.probe.languages import bcp47
 from processors.probe.words import level
 from processors.source import SourcePolicy
 from schemas.plan import LightLevels, MasteringDisplay, PictureFacts
-from tests.decoding import picture
+from tests.decoding import picture, render
 from tests.unit.test_headers import LEVELS, P3, box, st2086
 
 BT709, PQ = (1, 1, 1), (9, 16, 9)
@@ -123,6 +123,12 @@ def test_a_silent_container_and_a_silent_bitstream(tmp_path: Path) -> None:
     ffv1 = next(iter(probe(str(write(tmp_path / "x.mkv", "ffv1")), SourcePolicy()).streams))
     assert ffv1.signalled is None
     assert ffv1.declared is not None and ffv1.declared.size == (96, 64)
+
+
+def test_the_mean_of_unlike_durations_is_no_stated_rate(tmp_path: Path) -> None:
+    path = render(tmp_path / "x.mp4", frames=40, steps=[n + n // 5 for n in range(40)])
+    stream, declared, _ = views(path)
+    assert (declared.frame_rate, stream.clock.vfr) == (None, True)
 
 
 def test_mastering_displays_of_the_file_and_of_the_messages_in_it(tmp_path: Path) -> None:

@@ -59,9 +59,16 @@ def mastering(points: dict[str, tuple[float, float]], low: float | None, high: f
     Chromaticities are rounded to 0.00001 and luminances to 0.0001 cd/m²: finer than any file states them.
     """
     stated = {name: (round(x, 5), round(y, 5)) for name, (x, y) in points.items() if x > 0 and y > 0}
-    limits = {"min_luminance": low, "max_luminance": high} if high else {}
-    display = MasteringDisplay(**stated, **{k: None if v is None else round(v, 4) for k, v in limits.items()})
-    return display if stated or limits else None
+    if not stated and not high:
+        return None
+    return MasteringDisplay(
+        red=stated.get("red"),
+        green=stated.get("green"),
+        blue=stated.get("blue"),
+        white=stated.get("white"),
+        min_luminance=round(low, 4) if high and low is not None else None,
+        max_luminance=round(high, 4) if high else None,
+    )
 
 
 def light_levels(max_cll: int | None, max_fall: int | None) -> LightLevels | None:
