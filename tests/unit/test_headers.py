@@ -196,6 +196,8 @@ def labelled_mxf() -> Mxf:
         white=(klv.WHITE, st2086("white", "")),
         high=(klv.BRIGHTEST, words(10_000_000)),
         low=(klv.DARKEST, words(50)),
+        cll=(klv.MAX_CLL, struct.pack(">H", 1000)),
+        fall=(klv.MAX_FALL, struct.pack(">H", 300)),
     )
     mxf.add(0x48, x3006=words(4), sub=(klv.SUB_DESCRIPTORS, references(uid(12))))
     mxf.add(0x48, x3006=words(3), sub=(klv.SUB_DESCRIPTORS, references(uid(11), uid(99))))
@@ -215,7 +217,7 @@ def labelled_mxf() -> Mxf:
 def test_sets_of_mxf(run_in: bytes) -> None:
     picture, left, right = read(klv.tracks, labelled_mxf().bytes(run_in))
     assert (picture.kind, picture.size, picture.pixel_aspect) == ("video", (1920, 1080), (1, 1))
-    assert picture.mastering_display == P3
+    assert (picture.mastering_display, picture.light_levels) == (P3, LEVELS)
     assert [(x.channel, x.symbol, x.soundfield, x.language) for h in (left, right) for x in h.labels] == [
         (0, "chL", "sgST", "fr-CA"),
         (0, "chR", "sgST", "fr-CA"),

@@ -157,6 +157,20 @@ def test_hdr10_tags_that_differ_are_found(media_dir: Path) -> None:
     assert (rule.outcome, rule.severity, rule.findings) == ("review", "minor", (finding.id,))
 
 
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv", "x.mxf"])
+def test_headers_that_another_writer_makes(media_dir: Path, tmp_path: Path, name: str) -> None:
+    """ffmpeg carries what a container states over to another one; MXF needs another codec, and has no light levels there."""
+    clip, codec = media_dir / "hdr" / "fate_hdr10tags-both.mkv", "libx264" if name == "x.mxf" else "copy"
+    command = [require_tool("ffmpeg"), "-v", "error", "-noautorotate", "-i", str(clip), "-map", "0:v", "-c:v", codec]
+    options = ["-strict", "unofficial", "-r", "25"] + ["-pix_fmt", "yuv422p10le"] * (codec != "copy")
+    subprocess.run([*command, *options, str(tmp_path / name)], check=True)
+    theirs, ours = streams(clip)[0].declared, streams(tmp_path / name)[0].declared
+    assert ours is not None and theirs is not None and theirs.mastering_display is not None
+    assert ours.mastering_display == theirs.mastering_display
+    assert ours.light_levels == (None if name == "x.mxf" else theirs.light_levels)
+    assert (ours.size, ours.frame_rate, ours.transfer) == ((560, 320), (25, 1), "smpte2084")
+
+
 def test_mono_tracks_are_presentations_in_pairs(media_dir: Path) -> None:
     (path,) = (media_dir / "video").glob("fate_SonyXAVC*")
     event = analysed(path)

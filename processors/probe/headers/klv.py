@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from processors.probe.headers.track import CHROMATICITY, LUMINANCE, Readable, TrackHeader, mastering, read_at
+from processors.probe.headers.track import CHROMATICITY, LUMINANCE, Readable, TrackHeader, light_levels, mastering, read_at
 from processors.probe.languages import bcp47
 from schemas.clock import Rational
 from schemas.plan import ChannelLabel, MasteringDisplay
@@ -42,6 +42,8 @@ FIELD_LAYOUTS = frozenset({1, 4})
 
 _MASTERING = "060e2b340101010e0420040101"
 PRIMARIES, WHITE, BRIGHTEST, DARKEST = (f"{_MASTERING}{n:02x}0000" for n in (1, 2, 3, 4))
+MAX_CLL, MAX_FALL = (f"060e2b340101010e0e200401050301{n:02x}" for n in (1, 2))
+"""Apple's, which others write too."""
 SUB_DESCRIPTORS = "060e2b34010101090601010406100000"
 _LABEL = "060e2b340101010e010307"
 SYMBOL, LINK, GROUP_LINK = (f"{_LABEL}01{n:02x}000000" for n in (2, 5, 6))
@@ -129,6 +131,7 @@ def _picture(descriptor: MetadataSet) -> TrackHeader:
         size=sampled,
         pixel_aspect=_pixel_aspect(descriptor.items.get(ASPECT, b""), shown),
         mastering_display=_mastering(descriptor),
+        light_levels=light_levels(descriptor.integer(MAX_CLL), descriptor.integer(MAX_FALL)),
     )
 
 
