@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import av
@@ -11,6 +11,9 @@ from processors import profiles, tasks
 from processors.aggregate import Aggregate, LaneKey, StreamState
 from processors.coverage import coverage
 from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
+from processors.mismatch import FINDINGS as FILE_FINDINGS
+from processors.mismatch import file_findings
+from processors.presentations import presentation_of, presentations
 from processors.spans import span_fields
 from processors.tasks.base import Outcome
 from processors.technical import technical
@@ -22,6 +25,7 @@ from schemas.events import (
     ContentMetadata,
     Finding,
     Measurement,
+    Presentation,
     Producer,
     Run,
     Shot,
@@ -47,11 +51,14 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     by = makers(plan)
     covered = coverage(aggregate)
     findings = _findings(aggregate, by)
-    measurements = [_measurement(key[0], draft, by[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements]
     facts: dict[str, dict[str, Any]] = {}
     for (stream, _), outcome in outcomes.items():
         facts.setdefault(stream, {}).update(outcome.facts)
-    about = technical(plan, facts)
+    programmes = presentations(plan)
+    measurements = [
+        _measurement(programmes, key, draft, by[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
+    ]
+    about = technical(aggregate, facts, measurements, programmes)
     event = ContentMetadata(
         asset=plan.asset,
         correlation=plan.correlation,
@@ -100,7 +107,7 @@ def unprocessable(no_plan: NoPlan) -> ContentMetadata:
 
 
 def _verdicts(plan: Plan, event: ContentMetadata) -> tuple[Verdict, ...]:
-    examined = set(_DECODER_FINDINGS).union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
+    examined = {*_DECODER_FINDINGS, *FILE_FINDINGS}.union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
     return tuple(_verdict(name, event, examined) for name in plan.profiles)
 
 
@@ -123,13 +130,14 @@ def _verdict(name: str, event: ContentMetadata, examined: set[str]) -> Verdict:
 
 def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...]:
     found = [
-        finding(aggregate.plan, stream, event.finding, by[task], opinion=_opinion(task))
+        finding(aggregate.plan, stream, event.finding, by[task], opinion=opinion(task))
         for (stream, task), lane in aggregate.lanes.items()
         for event in lane.run.final_findings()
     ]
     for name, state in aggregate.streams.items():
         for _, manifest in sorted(state.manifests.items()):
             found += [finding(aggregate.plan, name, draft, DECODER) for draft in _decode_findings(state, manifest)]
+    found += [finding(aggregate.plan, name, draft, DECODER) for name, draft in file_findings(aggregate)]
     unique = {f.id: f for f in found}
     return tuple(sorted(unique.values(), key=lambda f: (f.start_seconds, f.stream, f.code, f.id)))
 
@@ -173,7 +181,8 @@ def _decode_findings(state: StreamState, manifest: Manifest) -> list[FindingDraf
     return drafts
 
 
-def _opinion(task: str) -> str | None:
+def opinion(task: str) -> str | None:
+    """The task's name if it is the second to speak of its codes: its findings then have ids of their own."""
     return task if tasks.task(task).spec.second_opinion else None
 
 
@@ -200,12 +209,16 @@ def finding(plan: Plan, stream: str, draft: FindingDraft, by: str, *, opinion: s
     )
 
 
-def measurement(stream: str, draft: MeasurementDraft, by: str) -> Measurement:
-    """A draft as a measurement of a stream, whatever the rest of the asset is like."""
+def measurement(programmes: Sequence[Presentation], stream: str, draft: MeasurementDraft, by: str) -> Measurement:
+    """A draft with its maker, whatever the rest of the asset is like.
+
+    One that is of a stream's whole programme names the presentation that the stream is part of.
+    """
+    programme = draft.presentation is not None
     return Measurement(
         id=draft.id,
         stream=stream,
-        presentation=draft.presentation,
+        presentation=presentation_of(programmes, stream, draft.channel) if programme else None,
         channel=draft.channel,
         value=draft.value,
         unit=draft.unit,
@@ -216,8 +229,11 @@ def measurement(stream: str, draft: MeasurementDraft, by: str) -> Measurement:
     )
 
 
-def _measurement(stream: str, draft: MeasurementDraft, by: str, covered: AssetCoverage) -> Measurement:
-    figure = measurement(stream, draft, by)
+def _measurement(
+    programmes: Sequence[Presentation], key: LaneKey, draft: MeasurementDraft, by: str, covered: AssetCoverage
+) -> Measurement:
+    stream, _ = key
+    figure = measurement(programmes, stream, draft, by)
     if covered.streams[stream].analysed == 0:
         nothing = {"value": None, "reliable": False, "reason": "nothing of this stream was analysed"}
         return figure.model_copy(update=nothing)

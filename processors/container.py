@@ -34,12 +34,27 @@ OPTIONS = {
     "use_absolute_path": "0",
 }
 
+# FFmpeg opens decoders and parsers to learn what headers do not say, and what these find replaces what headers do say
+HEADERS_ONLY = {"codec_whitelist": "none", "fflags": "noparse+nofillin", "probesize": "32", "analyzeduration": "0"}
+
 
 def open_container(source: Source) -> InputContainer:
     """Open a source as a media container. Close it before the source.
 
     Raises ``Unprocessable``: ``empty``, ``not_media`` where no allowed demuxer reads it, or ``too_many_streams``.
     """
+    return _open(source, OPTIONS)
+
+
+def open_headers(source: Source) -> InputContainer:
+    """As :func:`open_container`, but its streams' parameters are those that the container's headers state and nothing else.
+
+    Nothing of the streams themselves is looked at: such a container is not for demuxing.
+    """
+    return _open(source, OPTIONS | HEADERS_ONLY)
+
+
+def _open(source: Source, options: dict[str, str]) -> InputContainer:
     if source.size == 0:
         raise Unprocessable(f"{source.uri} is empty", reason="empty")
     source.seek(0)
@@ -47,7 +62,7 @@ def open_container(source: Source) -> InputContainer:
         container = av.open(
             source,
             mode="r",
-            container_options=OPTIONS,
+            container_options=options,
             buffer_size=BUFFER_BYTES,
             io_open=_refuse,
             metadata_errors="replace",

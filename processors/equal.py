@@ -21,13 +21,14 @@ def differences(ours: ContentMetadata, reference: ContentMetadata) -> list[str]:
     """What differs, in words; empty where the two agree.
 
     Run, plan and chunk counts may differ, and times that the analysis took. Findings, shots, coverage of every stream,
-    clocks, technical metadata and verdicts must be identical; measurements agree within 1e-9, confidences within 1e-4.
+    clocks, technical metadata and verdicts must be identical; measurements (those among technical metadata too) agree
+    within 1e-9, confidences within 1e-4.
     """
     return [
         *_compare("status", ours.run.status, reference.run.status, 0.0),
         *_compare("coverage", _coverage(ours), _coverage(reference), 0.0),
         *_compare("clocks", _plain(ours.clocks), _plain(reference.clocks), 0.0),
-        *_compare("technical", _plain(ours.technical), _plain(reference.technical), 0.0),
+        *_compare("technical", _plain(ours.technical), _plain(reference.technical), ARITHMETIC),
         *_compare("measurements", _plain(ours.measurements), _plain(reference.measurements), ARITHMETIC),
         *_compare("findings", _plain(ours.findings), _plain(reference.findings), ARITHMETIC),
         *_compare("tracks", _plain(ours.tracks), _plain(reference.tracks), NETWORK),

@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 
 from processors import profiles
 from processors.aggregate import Aggregate, Heard, LaneKey
-from processors.assemble import finding, makers, measurement
+from processors.assemble import finding, makers, measurement, opinion
 from processors.findings import FindingDraft, FoldEvent, Phase
 from processors.lane import Place
+from processors.presentations import presentations
 from processors.profiles import Profile
 from processors.tasks.base import FoldRun, RunningFold
 from schemas.cell import CellResult, CellStatus
@@ -128,8 +129,10 @@ class ReactionLog:
         if not passed:
             return []
         clock = self.aggregate.streams[of.stream].plan.clock
-        asset = self.aggregate.plan.asset.id
-        seen = {finding_id(asset, of.stream, code, clock.event_time(start)) for code, start in of.run.findings}
+        asset, mine = self.aggregate.plan.asset.id, opinion(lane[1])
+        seen = {
+            finding_id(asset, of.stream, code, clock.event_time(start), opinion=mine) for code, start in of.run.findings
+        }
         known = [said.finding for said in self.last.values()]
         for name in passed:
             del self._early[name]
@@ -166,9 +169,10 @@ class ReactionLog:
         fold = lane.run.fold
         if not isinstance(fold, RunningFold):
             return []
+        programmes = presentations(self.aggregate.plan)
         entries = []
         for draft in fold.so_far(lane.run.stream, lane.run.state):
-            figure = measurement(key[0], draft, makers(self.aggregate.plan)[key[1]])
+            figure = measurement(programmes, key[0], draft, makers(self.aggregate.plan)[key[1]])
             for profile in self._profiles():
                 rules = profiles.react_to_figure(profile, figure)
                 name = ("figure", *key, draft.id, profile.name)
@@ -185,7 +189,7 @@ class ReactionLog:
 
     def _finding(self, lane: LaneKey, event: FoldEvent) -> Finding:
         plan = self.aggregate.plan
-        return finding(plan, lane[0], event.finding, makers(plan)[lane[1]])
+        return finding(plan, lane[0], event.finding, makers(plan)[lane[1]], opinion=opinion(lane[1]))
 
     def _say(self, key: tuple[str | int, ...], phase: str, found: Finding, merged_into: str | None = None) -> Entry:
         rules = () if phase in ("withdrawn", "merged") else self._rules(found)

@@ -12,11 +12,11 @@ import os
 import stat
 from pathlib import Path
 
-from processors.container import open_container
+from processors.container import open_container, open_headers
 from processors.policy import SourcePolicy, to_path, to_uri
 from schemas.errors import SourceMissing, SourceRefused
 
-__all__ = ["Source", "SourcePolicy", "open_container", "open_source", "to_uri"]
+__all__ = ["Source", "SourcePolicy", "open_container", "open_headers", "open_source", "to_uri"]
 
 MISSING = {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENXIO, errno.EISDIR}
 

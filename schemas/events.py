@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from schemas.clock import Clock
-from schemas.plan import AssetRef, Correlation, Wire
+from schemas.plan import AssetRef, Correlation, FieldOrder, Wire
 
 SCHEMA_VERSION = "1.0.0"
 
@@ -88,15 +88,24 @@ class ActiveArea(Wire):
 
 
 class Compared(Wire):
-    """A property as the container gives it and as the bitstream does; ``agree`` is null where one is silent."""
+    """A property as the container gives it, as the bitstream does, and as it was measured where it can be.
+
+    ``agree`` says whether all that speak say the same; it is null where fewer than two do.
+    """
 
     container: Any = None
     bitstream: Any = None
+    measured: Any = None
     agree: bool | None = None
 
 
 class TechnicalStream(Wire):
-    """What is known of a stream beside its content."""
+    """What is known of a stream beside its content.
+
+    ``width``, ``height``, ``sample_aspect_ratio``, ``colour_range`` and ``rotation`` (degrees clockwise) are what the
+    analysis went by; ``size``, ``pixel_aspect`` and ``range`` are what each side says of the same. ``language`` is BCP 47.
+    ``layout_source`` is ``inferred`` where a file gives no more than a number of channels.
+    """
 
     id: str
     index: int
@@ -107,6 +116,10 @@ class TechnicalStream(Wire):
     duration: float | None = None
     bit_rate: int | None = None
     language: str | None = None
+    title: str | None = None
+    disposition: tuple[str, ...] = ()
+    profile: str | None = None
+    level: str | None = None
     width: int | None = None
     height: int | None = None
     pixel_format: str | None = None
@@ -114,22 +127,55 @@ class TechnicalStream(Wire):
     sample_aspect_ratio: tuple[int, int] | None = None
     rotation: int | None = None
     colour_range: str | None = None
+    field_order: FieldOrder | None = None
     active_area: ActiveArea | None = None
+    size: Compared | None = None
+    pixel_aspect: Compared | None = None
+    frame_rate: Compared | None = None
     primaries: Compared | None = None
     transfer: Compared | None = None
     matrix: Compared | None = None
+    range: Compared | None = None
+    mastering_display: Compared | None = None
+    light_levels: Compared | None = None
+    start_timecode: Compared | None = None
+    timecode_source: str | None = None
     rate: int | None = None
     channels: int | None = None
     layout: str | None = None
+    layout_source: Literal["declared", "inferred"] | None = None
+
+
+class PresentationPart(Wire):
+    """Channels of one stream, counted from 0."""
+
+    stream: str
+    channels: tuple[int, ...]
+
+
+class Presentation(Wire):
+    """Channels that belong together and are heard as one programme.
+
+    ``source`` says how that is known: ``mca`` by multichannel audio labels, ``layout`` by a declared channel layout,
+    ``inferred`` by neither; ``reason`` says it in words.
+    """
+
+    id: str
+    streams: tuple[PresentationPart, ...] = Field(min_length=1)
+    layout: str | None = None
+    language: str | None = None
+    source: Literal["mca", "layout", "inferred"]
+    reason: str
 
 
 class Technical(Wire):
-    """The container and its streams."""
+    """The container, its streams and the presentations of its sound."""
 
     container: str | None
     duration: float | None
     bit_rate: int | None = None
     streams: tuple[TechnicalStream, ...] = ()
+    presentations: tuple[Presentation, ...] = ()
 
 
 class Measurement(Wire):
@@ -277,6 +323,9 @@ class ContentMetadata(Wire):
         named = [m.by for m in self.measurements] + [f.by for f in self.findings] + [s.by for s in self.tracks.shots]
         if unknown := set(named) - makers:
             raise ValueError(f"{', '.join(sorted(unknown))} not among the producers")
+        programmes = {p.id for p in self.technical.presentations}
+        if unknown := {m.presentation for m in self.measurements if m.presentation is not None} - programmes:
+            raise ValueError(f"{', '.join(sorted(unknown))} not among the presentations")
         known = {f.id for f in self.findings}
         if len(known) != len(self.findings):
             raise ValueError("two findings have one id")

@@ -10,6 +10,12 @@ from schemas.clock import Clock, Rational
 
 PLAN_VERSION = "1.0.0"
 
+FieldOrder = Literal["progressive", "top first", "bottom first", "top coded first", "bottom coded first"]
+"""How fields follow each other; the last two: coded in the other order than they are shown."""
+
+TimecodeSource = Literal["stream", "timecode track", "container"]
+"""Where a start timecode stands."""
+
 
 class Wire(BaseModel):
     """Base of everything on the wire: immutable, and no unknown fields."""
@@ -67,8 +73,63 @@ class AudioFormat(Wire):
     sample_format: str | None = None
 
 
+class MasteringDisplay(Wire):
+    """The display that pictures were graded on (SMPTE ST 2086); null where it is not said.
+
+    ``red``, ``green``, ``blue`` and ``white`` are CIE 1931 x and y, luminances are in cd/m².
+    """
+
+    red: tuple[float, float] | None = None
+    green: tuple[float, float] | None = None
+    blue: tuple[float, float] | None = None
+    white: tuple[float, float] | None = None
+    min_luminance: float | None = None
+    max_luminance: float | None = None
+
+
+class LightLevels(Wire):
+    """MaxCLL and MaxFALL in cd/m² (CTA-861.3); null where they are not said, which is written as 0 in files."""
+
+    max_cll: int | None = None
+    max_fall: int | None = None
+
+
+class PictureFacts(Wire):
+    """What one side, the container or the bitstream, says of a stream's pictures; null where it says nothing."""
+
+    size: tuple[int, int] | None = None
+    pixel_aspect: Rational | None = None
+    frame_rate: Rational | None = None
+    primaries: str | None = None
+    transfer: str | None = None
+    matrix: str | None = None
+    range: Literal["limited", "full"] | None = None
+    mastering_display: MasteringDisplay | None = None
+    light_levels: LightLevels | None = None
+    start_timecode: str | None = None
+
+
+class ChannelLabel(Wire):
+    """A multichannel audio label (SMPTE ST 377-4) of one channel of a stream.
+
+    ``channel`` counts from 0, ``symbol`` is the label's tag (``chL``), ``group`` the identity of the soundfield group that
+    the channel belongs to and ``soundfield`` that group's tag (``sg51``); ``language`` is BCP 47.
+    """
+
+    channel: int
+    symbol: str
+    group: str | None = None
+    soundfield: str | None = None
+    language: str | None = None
+
+
 class StreamFacts(Wire):
-    """One stream as the container describes it, and whether it is analysed."""
+    """One stream as the file describes it, and whether it is analysed.
+
+    ``declared`` is the container's view of its pictures and ``signalled`` the bitstream's. ``layout_source`` says whether a
+    file names the channels of a sound stream or their number alone lets one think so. ``disposition`` are FFmpeg's words
+    (default, dub, visual_impaired, …). ``language`` is BCP 47.
+    """
 
     id: str
     index: int
@@ -80,8 +141,18 @@ class StreamFacts(Wire):
     duration: float | None = None
     bit_rate: int | None = None
     language: str | None = None
+    title: str | None = None
+    disposition: tuple[str, ...] = ()
+    profile: str | None = None
+    level: str | None = None
+    field_order: FieldOrder | None = None
+    timecode_source: TimecodeSource | None = None
     video: VideoFormat | None = None
     audio: AudioFormat | None = None
+    declared: PictureFacts | None = None
+    signalled: PictureFacts | None = None
+    layout_source: Literal["declared", "inferred"] | None = None
+    labels: tuple[ChannelLabel, ...] = ()
 
 
 class StreamPlan(StreamFacts):

@@ -9,18 +9,22 @@ from typing import Any
 from av.container import InputContainer
 from av.stream import Disposition
 
+from processors.probe.declared import Container, Declared, read_declared
 from processors.probe.formats import (
     audio_clock,
     audio_format,
-    language,
+    disposition,
+    layout_source,
     plain_clock,
     start_timecode,
     video_clock,
     video_format,
 )
 from processors.probe.index import IndexedStream, KeyFrame, MediaIndex, VideoIndex
+from processors.probe.languages import bcp47
 from processors.probe.packets import NONE, Head, PacketTable, scan
 from processors.probe.video import StreamFacts, spacing, varies, video_index
+from processors.probe.words import FIELD_ORDERS, level
 from processors.source import Source, SourcePolicy, open_container, open_source
 from schemas.errors import SourceChanged, Unprocessable
 
@@ -29,6 +33,7 @@ __all__ = ["IndexedStream", "KeyFrame", "MediaIndex", "VideoIndex", "probe", "pr
 TRIES = 3
 MAX_DIMENSION = 16384
 MAX_CHANNELS = 64
+MAX_TITLE = 256
 PROGRESSIVE = 1
 FIELD_CODECS = frozenset({"h264", "mpeg2video", "vc1", "wmv3", "cavs"})
 """Codecs whose packets may hold single fields."""
@@ -52,8 +57,9 @@ def probe(uri: str, policy: SourcePolicy) -> MediaIndex:
 
 def probe_source(source: Source) -> MediaIndex:
     """Index an open source."""
+    declared = read_declared(source)
     with open_container(source) as container:
-        streams = _Streams(container).indexed()
+        streams = _Streams(container, declared).indexed()
         index = MediaIndex(
             uri=source.uri,
             version=source.version,
@@ -72,8 +78,9 @@ def probe_source(source: Source) -> MediaIndex:
 class _Streams:
     """The streams of one container, with their packets read."""
 
-    def __init__(self, container: InputContainer) -> None:
+    def __init__(self, container: InputContainer, declared: Container) -> None:
         self._container = container
+        self._declared = declared
         self._start = Fraction(container.start_time or 0, 1_000_000)
         self._all: list[Any] = list(container.streams)
         self._scanned: dict[int, tuple[PacketTable, Head]] = {}
@@ -124,9 +131,8 @@ class _Streams:
         reason = _not_read(stream, kind) or self._fault(stream)
         if reason is None and kind == "video" and stream is not best:
             reason = "not the best video stream"
-        facts: dict[str, Any] = {"id": name, "index": stream.index, "kind": kind, "language": language(stream)}
-        if stream.codec_context is not None:
-            facts["codec"] = stream.codec_context.codec.canonical_name
+        facts: dict[str, Any] = {"id": name, "index": stream.index, "kind": kind}
+        facts |= self._described(stream, self._declared.of(stream))
         if stream.index in self._scanned:
             facts |= self._measured(stream)
         facts |= {"clock": plain_clock(stream, self._start), "decision": "skipped", "reason": reason}
@@ -134,25 +140,45 @@ class _Streams:
             facts |= {"decision": "analysed"} | (self._video(stream) if kind == "video" else self._audio(stream))
         return IndexedStream(**facts)
 
+    def _described(self, stream: Any, declared: Declared | None) -> dict[str, Any]:
+        """What the stream is called and what it is for, in the container's words and the codec's."""
+        tag = declared.header.language if declared is not None else None
+        facts: dict[str, Any] = {
+            "language": bcp47(tag or stream.metadata.get("language")),
+            "title": stream.metadata.get("title", "")[:MAX_TITLE] or None,
+            "disposition": disposition(stream),
+            "labels": declared.header.labels if declared is not None else (),
+        }
+        if stream.codec_context is not None:
+            codec = stream.codec_context.codec.canonical_name
+            facts |= {"codec": codec, "profile": stream.codec_context.profile}
+            if _kind(stream) == "video":
+                order = declared.field_order if declared is not None and declared.field_order else 0
+                facts["level"] = level(codec, stream.codec_context.level)
+                facts["field_order"] = FIELD_ORDERS.get(order or int(stream.codec_context.field_order))
+                facts["declared"] = declared.pictures if declared is not None else None
+        return facts
+
     def _measured(self, stream: Any) -> dict[str, Any]:
         """Duration in seconds and bit rate, from the packets where the container is silent."""
-        table, _ = self._scanned[stream.index]
+        table, head = self._scanned[stream.index]
         duration = float(stream.duration * stream.time_base) if stream.duration else None
         known = table.pts[table.pts != NONE]
         if duration is None and len(known):
             duration = float((int(known.max()) - int(known.min()) + int(table.duration[-1])) * stream.time_base)
         rate = stream.codec_context.bit_rate or (round(table.bytes * 8 / duration) if duration else None)
-        return {"duration": duration, "bit_rate": rate}
+        return {"duration": duration, "bit_rate": rate, "signalled": head.signal.facts}
 
     def _video(self, stream: Any) -> dict[str, Any]:
         table, head = self._scanned[stream.index]
         context = stream.codec_context
+        timecode = start_timecode(stream, self._all, self._container.metadata)
         clock = video_clock(
             stream,
             self._start,
             vfr=varies(table),
             spacing=spacing(table),
-            timecode=start_timecode(stream, self._all, self._container.metadata),
+            timecode=timecode.text if timecode is not None else None,
         )
         facts = StreamFacts(
             container=self._container.format.name,
@@ -161,7 +187,17 @@ class _Streams:
             head=tuple(head.pts),
             damaged=head.errors > 0,
         )
-        return {"clock": clock, "video": video_format(stream, head), "index_of_video": video_index(table, facts)}
+        index = video_index(table, facts)
+        signalled = head.signal.facts
+        if signalled is not None and (index.undecodable or head.errors):  # of a picture that is not the first
+            signalled = signalled.model_copy(update={"start_timecode": None})
+        return {
+            "clock": clock,
+            "timecode_source": timecode.source if timecode is not None else None,
+            "video": video_format(stream, head),
+            "signalled": signalled,
+            "index_of_video": index,
+        }
 
     def _audio(self, stream: Any) -> dict[str, Any]:
         table, head = self._scanned[stream.index]
@@ -169,7 +205,8 @@ class _Streams:
         assert form is not None
         known = table.pts[table.pts != NONE]
         first = int(known[0]) if len(known) else None
-        return {"clock": audio_clock(stream, self._start, form.rate, head, first), "audio": form}
+        clock = audio_clock(stream, self._start, form.rate, head, first)
+        return {"clock": clock, "audio": form, "layout_source": layout_source(form)}
 
 
 def _kind(stream: Any) -> str:

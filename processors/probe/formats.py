@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import av
+from av.stream import Disposition
 
 from processors.decode.colour import MATRICES, PRIMARIES, TRANSFERS
 from processors.probe.packets import Head
 from processors.probe.video import Spacing
-from schemas.clock import Clock, Rational
-from schemas.plan import AudioFormat, VideoFormat
+from processors.probe.words import RANGES, positive
+from schemas.clock import Clock
+from schemas.plan import AudioFormat, TimecodeSource, VideoFormat
 
 TIMECODE = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d[:;.]\d\d\d?")
-RANGES: dict[int, Literal["limited", "full"]] = {1: "limited", 2: "full"}
 COMMON_RATES = tuple(
     Fraction(base * factor, divisor)
     for base, divisor in ((24000, 1001), (30000, 1001), (24, 1), (25, 1), (30, 1))
@@ -26,6 +27,7 @@ RATE_TOLERANCE = 0.001
 NEAR_TICKS = 0.5
 """Timestamps are rounded to ticks: in Matroska's milliseconds 41.7 ms read as 41 or 42."""
 MAX_RATE_ERROR = 0.03
+_COUNTED = re.compile(r"\d+ channels")
 
 
 def video_format(stream: Any, head: Head) -> VideoFormat:
@@ -37,7 +39,7 @@ def video_format(stream: Any, head: Head) -> VideoFormat:
         height=context.height or (frame.height if frame is not None else 0),
         pixel_format=pixel_format,
         bit_depth=max(c.bits for c in av.VideoFormat(pixel_format).components) if pixel_format else None,
-        sample_aspect_ratio=_positive(stream.sample_aspect_ratio or context.sample_aspect_ratio),
+        sample_aspect_ratio=positive(stream.sample_aspect_ratio or context.sample_aspect_ratio),
         rotation=-int(frame.rotation) % 360 if frame is not None else 0,
         colour_range=RANGES.get(int(context.color_range)) or _full_by_name(pixel_format),
         primaries=PRIMARIES.get(int(context.color_primaries)),
@@ -72,7 +74,7 @@ def video_clock(stream: Any, start: Fraction, *, vfr: bool | None, spacing: Spac
     rate = frame_rate(stream, spacing)
     return Clock(
         tick=(tick.numerator, tick.denominator),
-        frame_rate=_positive(rate),
+        frame_rate=positive(rate),
         vfr=vfr,
         origin_pts=_origin(stream, start),
         start_timecode=timecode,
@@ -118,21 +120,33 @@ def frame_rate(stream: Any, spacing: Spacing | None) -> Fraction | None:
     return Fraction(1 / (spacing.mean * float(stream.time_base))).limit_denominator(1001)
 
 
-def _positive(ratio: Fraction | None) -> Rational | None:
-    return (ratio.numerator, ratio.denominator) if ratio is not None and ratio > 0 else None
+class StartTimecode(NamedTuple):
+    """A timecode as FFmpeg writes it (``;`` before the frames marks drop frame), and where it stands."""
+
+    text: str
+    source: TimecodeSource
 
 
-def start_timecode(stream: Any, others: Iterable[Any], container: Mapping[str, str]) -> str | None:
-    """The first frame's timecode: the stream's own, a timecode track's, or the container's."""
-    tracks = [other.metadata for other in others if other.type == "data"]
-    for metadata in (stream.metadata, *tracks, container):
-        text = metadata.get("timecode", "")
-        if TIMECODE.fullmatch(text):
-            return str(text)
-    return None
+def start_timecode(stream: Any, others: Iterable[Any], container: Mapping[str, str]) -> StartTimecode | None:
+    """The first frame's timecode: that of a timecode track, the stream's own, or the container's.
+
+    FFmpeg copies a timecode track's to the streams that refer to it.
+    """
+    tracks = [other.metadata.get("timecode", "") for other in others if other.type == "data"]
+    own = stream.metadata.get("timecode", "")
+    found: list[tuple[str, TimecodeSource]] = [
+        (own, "timecode track" if own in tracks else "stream"),
+        *((text, "timecode track") for text in tracks),
+        (container.get("timecode", ""), "container"),
+    ]
+    return next((StartTimecode(text, source) for text, source in found if TIMECODE.fullmatch(text)), None)
 
 
-def language(stream: Any) -> str | None:
-    """The stream's language tag, unless it says that it has none."""
-    tag = stream.metadata.get("language") or None
-    return None if tag == "und" else tag
+def layout_source(form: AudioFormat) -> Literal["declared", "inferred"]:
+    """Whether the file names the channels. FFmpeg calls a layout of which only the number is known ``2 channels``."""
+    return "inferred" if form.layout is None or _COUNTED.fullmatch(form.layout) else "declared"
+
+
+def disposition(stream: Any) -> tuple[str, ...]:
+    """FFmpeg's words for what a stream is for."""
+    return tuple(sorted(str(flag.name) for flag in Disposition if flag & stream.disposition))

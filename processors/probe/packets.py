@@ -16,6 +16,7 @@ from av.stream import Discard
 from numpy.typing import NDArray
 
 from processors.probe.bitstream import Hidden, hidden_test
+from processors.probe.signalled import Signal
 
 NONE = np.iinfo(np.int64).min
 """Stands for a missing timestamp in tables."""
@@ -59,8 +60,10 @@ class Head:
     """What decoding a stream's first packets gave: every frame's pts, the first frame itself, and the number of errors.
 
     Video is decoded from the start to ``HEAD_PACKETS`` packets past the first key frame, sound to its first frame.
+    ``signal`` hears the same packets without knowing the container.
     """
 
+    signal: Signal = field(default_factory=Signal)
     first: Any = None
     pts: list[int | None] = field(default_factory=list)
     errors: int = 0
@@ -71,6 +74,7 @@ class Head:
     def feed(self, context: Any, packet: Packet[Any]) -> None:
         """Decode one packet."""
         self._decode(context, packet)
+        self.signal.feed(packet)
         self._fed += 1
         self._keyed += bool(self._keyed or packet.is_keyframe)
         if context.type == "audio":
@@ -82,6 +86,7 @@ class Head:
         """The stream ended before the head was done: the decoder gives what it holds."""
         if not self.done:
             self._decode(context, None)
+            self.signal.feed(None)
 
     def _decode(self, context: Any, packet: Packet[Any] | None) -> None:
         try:
@@ -131,7 +136,7 @@ def scan(container: InputContainer, streams: list[Any]) -> dict[int, tuple[Packe
         context = stream.codec_context
         context.thread_type, context.thread_count = "NONE", 1
         columns[stream.index] = _Columns(hidden_test(context.name, context.extradata))
-        heads[stream.index] = Head()
+        heads[stream.index] = Head(Signal.of(context))
     for packet in _packets(container, streams):
         index = packet.stream_index
         columns[index].add(packet)

@@ -10,7 +10,8 @@ from processors.tasks.base import StreamContext, StreamEnd
 from schemas.plan import AudioFormat
 
 PROGRAMME = "p0"
-"""The presentation of all channels of the stream together."""
+"""Marks a figure of the stream's programme. The final event names the presentation that the stream is part of instead; a
+stream alone is measured, not a presentation across several."""
 
 
 def audio_of(stream: StreamContext) -> AudioFormat:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from schemas.events import ContentMetadata, Finding, TechnicalStream, Verdict
+from schemas.events import Compared, ContentMetadata, Finding, TechnicalStream, Verdict
 
 STATUS = {"complete": "green", "incomplete": "yellow", "unprocessable": "red"}
 OUTCOME = {"pass": "green", "fail": "red", "review": "yellow", "not_evaluated": "dim"}
@@ -50,19 +53,59 @@ def _table(title: str, *columns: str) -> Table:
 
 def _describe(stream: TechnicalStream) -> str:
     if stream.width is not None:
-        area = stream.active_area
-        inside = f", active {area.w}x{area.h}+{area.x}+{area.y}" if area else ""
-        return f"{stream.width}x{stream.height} {stream.pixel_format or ''}{inside}"
+        return ", ".join(part for part in _picture(stream) if part)
     if stream.rate is not None:
-        return f"{stream.rate} Hz, {stream.channels} channels {stream.layout or ''}"
+        counted = f"{stream.channels} channels"
+        layout = f" {stream.layout}" if stream.layout not in (None, counted) else ""
+        inferred = " (inferred)" if stream.layout_source == "inferred" else ""
+        return ", ".join(filter(None, (f"{stream.rate} Hz", counted + layout + inferred, stream.language)))
     return ""
 
 
-def _streams(event: ContentMetadata) -> Table:
+def _picture(stream: TechnicalStream) -> Iterator[str]:
+    """A picture stream's facts as the analysis went by them; the bitstream's word where both sides speak."""
+    yield f"{stream.width}x{stream.height} {stream.pixel_format or ''}".rstrip()
+    rate = _said(stream.frame_rate, "measured", "container", "bitstream")
+    yield f"{rate[0] / rate[1]:.6g} fps" if rate else ""
+    aspect = stream.sample_aspect_ratio
+    yield f"pixels {aspect[0]}:{aspect[1]}" if aspect and aspect[0] != aspect[1] else ""
+    colours = [_said(side) for side in (stream.primaries, stream.transfer, stream.matrix)]
+    yield "/".join(colour or "?" for colour in colours) if any(colours) else ""
+    yield f"{stream.colour_range} range" if stream.colour_range else ""
+    yield stream.field_order if stream.field_order and stream.field_order != "progressive" else ""
+    light = _said(stream.light_levels) or {}
+    yield " ".join(f"{name} {light[key]}" for name, key in (("MaxCLL", "max_cll"), ("MaxFALL", "max_fall")) if light.get(key))
+    timecode = _said(stream.start_timecode, "container", "bitstream")
+    yield f"from {timecode}" if timecode else ""
+    area = stream.active_area
+    yield f"active {area.w}x{area.h}+{area.x}+{area.y}" if area else ""
+    yield stream.language or ""
+
+
+def _said(sides: Compared | None, *order: str) -> Any:
+    """What the first side that speaks says."""
+    said = (getattr(sides, side, None) for side in order or ("bitstream", "container"))
+    return next((value for value in said if value is not None), None)
+
+
+def _streams(event: ContentMetadata) -> RenderableType:
     table = _table("Streams", "stream", "codec", "format", "decision")
     for s in event.technical.streams:
-        table.add_row(s.id, s.codec or "unknown", _describe(s), s.decision + (f" ({s.reason})" if s.reason else ""))
-    return table
+        codec = " ".join(filter(None, (s.codec or "unknown", s.profile, s.level)))
+        table.add_row(s.id, codec, _describe(s), s.decision + (f" ({s.reason})" if s.reason else ""))
+    if not event.technical.presentations:
+        return table
+    heard = _table("Presentations", "presentation", "channels", "layout", "language", "known by")
+    for p in event.technical.presentations:
+        parts = " ".join(f"{part.stream}:{_channels(part.channels)}" for part in p.streams)
+        heard.add_row(p.id, parts, p.layout or "", p.language or "", f"{p.source}: {p.reason}")
+    return Group(table, heard)
+
+
+def _channels(channels: tuple[int, ...]) -> str:
+    """Channel numbers, as a range where they follow each other."""
+    together = len(channels) > 1 and channels == tuple(range(channels[0], channels[-1] + 1))
+    return f"{channels[0]}-{channels[-1]}" if together else ",".join(map(str, channels))
 
 
 def when(finding: Finding) -> str:

@@ -154,7 +154,8 @@ def test_streams_clocks_and_tags(tmp_path: Path) -> None:
     assert (picture.clock.start_timecode, picture.clock.drop_frame) == ("01:00:00;02", True)
     assert picture.clock.timecode(1) == "01:00:00;03"
     assert sound.audio is not None and (sound.audio.rate, sound.audio.channel_names) == (48000, ("FL", "FR"))
-    assert sound.language == "deu" or sound.language == "ger"
+    assert sound.language == "de" and sound.layout_source == "declared"
+    assert picture.timecode_source == "timecode track"
     with av.open(str(tmp_path / "x.mov")) as container:
         first = next(container.decode(audio=0))
     assert first.time is not None and first.time > 0.4
