@@ -130,9 +130,7 @@ class ReactionLog:
             return []
         clock = self.aggregate.streams[of.stream].plan.clock
         asset, mine = self.aggregate.plan.asset.id, opinion(lane[1])
-        seen = {
-            finding_id(asset, of.stream, code, clock.event_time(start), opinion=mine) for code, start in of.run.findings
-        }
+        seen = {finding_id(asset, of.stream, code, clock.event_time(start), opinion=mine) for code, start in of.run.findings}
         known = [said.finding for said in self.last.values()]
         for name in passed:
             del self._early[name]
