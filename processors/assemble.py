@@ -8,8 +8,9 @@ from typing import Any
 import av
 
 from processors import profiles, tasks
-from processors.aggregate import Aggregate, LaneKey, StreamState
+from processors.aggregate import Aggregate, LaneKey
 from processors.coverage import coverage
+from processors.decode_findings import CODES, decode_findings
 from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
 from processors.spans import span_fields
 from processors.tasks.base import Outcome
@@ -31,13 +32,9 @@ from schemas.events import (
     Verdict,
 )
 from schemas.ids import finding_id
-from schemas.manifest import Manifest
 from schemas.plan import NoPlan, Plan
 
 DECODER = "p0"
-
-_DECODER_FINDINGS = ("video.decode_error", "audio.decode_error", "audio.timestamp_gap")
-"""What decoding itself looks for, whatever the tasks."""
 
 
 def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
@@ -97,7 +94,7 @@ def unprocessable(no_plan: NoPlan) -> ContentMetadata:
 
 
 def _verdicts(plan: Plan, event: ContentMetadata) -> tuple[Verdict, ...]:
-    examined = set(_DECODER_FINDINGS).union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
+    examined = set(CODES).union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
     return tuple(_verdict(name, event, examined) for name in plan.profiles)
 
 
@@ -125,49 +122,10 @@ def _findings(aggregate: Aggregate, makers: Mapping[str, str]) -> tuple[Finding,
         for event in lane.run.final_findings()
     ]
     for name, state in aggregate.streams.items():
-        for _, manifest in sorted(state.manifests.items()):
-            found += [finding(aggregate.plan, name, draft, DECODER) for draft in _decode_findings(state, manifest)]
+        drafts = decode_findings(state, aggregate.plan.container)
+        found += [finding(aggregate.plan, name, draft, DECODER) for draft in drafts]
     unique = {f.id: f for f in found}
     return tuple(sorted(unique.values(), key=lambda f: (f.start_seconds, f.stream, f.code, f.id)))
-
-
-def _decode_findings(state: StreamState, manifest: Manifest) -> list[FindingDraft]:
-    """What the decoder could not read, and jumps of its timestamps, as findings."""
-    kind = state.plan.kind
-    drafts = []
-    for error in manifest.errors:
-        if kind == "audio":
-            start, end, rows = error.first, max(error.end, error.first + 1), None
-        else:
-            start = error.pts if error.pts is not None else manifest.first_pts or 0
-            end = max(start + 1, manifest.end_pts or 0) if error.pts is None else start + 1
-            rows = (error.first, error.end)
-        drafts.append(
-            FindingDraft(
-                code=f"{kind}.decode_error",
-                start=start,
-                end=end,
-                value=float(error.end - error.first),
-                unit="samples" if kind == "audio" else "frames",
-                text=f"The decoder could not read this: {error.message}",
-                start_row=rows[0] if rows else None,
-                end_row=rows[1] if rows else None,
-            )
-        )
-    rate = state.plan.audio.rate if state.plan.audio else 1
-    for gap in manifest.gaps:
-        seconds = gap.samples / rate
-        drafts.append(
-            FindingDraft(
-                code=f"{kind}.timestamp_gap",
-                start=gap.first,
-                end=gap.first + max(1, gap.samples),
-                value=seconds,
-                unit="s",
-                text=f"Timestamps jump by {seconds:+.4f} s against the samples",
-            )
-        )
-    return drafts
 
 
 def finding(plan: Plan, stream: str, draft: FindingDraft, by: str) -> Finding:
