@@ -171,7 +171,7 @@ class SampleClock:
             self.gap_count += 1
             if len(self.gaps) < MAX_ENTRIES:
                 jump = round(deviation / denominator)
-                gap = TimestampGap(first=position, jump=jump, pts=pts, start=position, end=position + max(1, jump))
+                gap = TimestampGap(first=position, jump=jump, pts=pts, start=position, end=position + 1)
                 self.gaps.append(gap)
 
 

@@ -18,6 +18,8 @@ VARYING_SECONDS, VARYING_FRAMES = 1, 10
 """Where the rate varies, a pause is a gap when it is longer than a second and ten frames."""
 OUT_OF_PLACE_SECONDS = 1
 """A step back by less is one picture out of place; by more, the clock was set anew (a splice, a counter that wrapped)."""
+RESET_SECONDS = 10
+"""Where a container's clock may be set anew (MPEG streams), a pause by more is no pause: FFmpeg's own threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,13 @@ class PictureClock:
     """Times of one job's pictures in presentation order: strictly increasing, whatever the container says.
 
     A missing timestamp is the decoder's dts, else one frame after the last. One that is not after the last is noted in
-    ``gaps`` and moved: a picture out of place to one tick after the last, and where the clock was set back, what follows is
-    shifted so that it goes on without a break.
+    ``gaps`` and moved: a picture out of place to one tick after the last, and where the clock was set anew, what follows is
+    shifted so that it goes on without a break. ``resets`` says that the clock may be set forward, too.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, resets: bool) -> None:
         self.course = Course.of(clock)
+        self._resets = resets
         self.gaps: list[TimestampGap] = []
         self.gap_count = 0
         self._shift = 0
@@ -114,9 +117,12 @@ class PictureClock:
         return min(off, key=lambda f: (abs(f[1]), f[0])) if len(off) == len(found) else None
 
     def _monotonic(self, at: int) -> tuple[int, bool]:
-        if self._placed is None or at > self._placed:
+        if self._placed is None:
             return at, False
-        if self._placed - at < OUT_OF_PLACE_SECONDS * self.course.second:
+        step = at - self._placed
+        if step > 0 and not (self._resets and step > RESET_SECONDS * self.course.second):
+            return at, False
+        if 0 <= -step < OUT_OF_PLACE_SECONDS * self.course.second:
             return self._placed + 1, True
         due = self._placed + self._length
         self._shift += due - at

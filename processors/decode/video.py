@@ -34,6 +34,8 @@ from processors.decode.timing import PictureClock
 from processors.probe.bitstream import hidden_test
 from schemas.plan import Job, Seek
 
+TS_DISCONT = 0x0200
+"""AVFMT_TS_DISCONT: the format's timestamps may be discontinuous."""
 SEEK_BACK_SECONDS = (0, 1, 4, 16, 64)
 """How much earlier each new try to reach a key frame begins; after them the stream's start."""
 
@@ -63,7 +65,8 @@ class VideoReader:
         self._stream = select(container, job.index, av.VideoStream)
         self._container, self._job, self._wants, self._faults = container, job, wants, faults
         self._reader = PictureReader(job.video)
-        self.clock = PictureClock(job.clock)
+        resets = bool(container.format.flags & TS_DISCONT) and not job.counted
+        self.clock = PictureClock(job.clock, resets=resets)
         self._numbers = FrameNumbers(job.first_frame, job.start, counted=job.counted)
         context = self._stream.codec_context
         self._hidden = hidden_test(context.name, context.extradata)

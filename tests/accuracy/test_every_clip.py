@@ -1,4 +1,4 @@
-"""Every shared clip: it ends in one final event that is right, counts what ffprobe counts, and is the same however it is cut."""
+"""Every shared clip: it ends in one final event, which counts what ffprobe counts and is the same however the clip is cut."""
 
 from __future__ import annotations
 
