@@ -50,7 +50,7 @@ class Course:
         """By how many ticks a picture is off its place that comes ``frames`` frames after another; ``None`` if it is not."""
         off = distance - frames * self.frame
         if self.steady:
-            rounding = 0 if self.frame.denominator == 1 else 1
+            rounding = Fraction(0 if self.frame.denominator == 1 else 1)
             regular = abs(off) <= max(GAP_SHARE * self.frame, rounding)
         else:
             regular = 0 < distance <= VARYING_SECONDS * self.second + max(VARYING_FRAMES, frames) * self.frame
