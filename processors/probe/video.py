@@ -100,7 +100,10 @@ def spacing(table: PacketTable) -> Spacing | None:
 def _deltas(table: PacketTable) -> Ints | None:
     shown = (table.flags & (DISCARD | HIDDEN)) == 0
     keyed = np.flatnonzero(table.flags & KEY)
-    pts = table.pts[shown & (table.pts != NONE)]
+    pts = table.pts[shown]
+    if (pts == NONE).any():  # then decoding times tell, where they are there
+        dts = table.dts[shown]
+        return np.diff(dts) if len(dts) > 1 and not (dts == NONE).any() else None
     if len(keyed) and table.pts[keyed[0]] != NONE:
         pts = pts[pts >= table.pts[keyed[0]]]  # what lies before cannot be decoded
     pts = np.unique(pts)

@@ -16,7 +16,7 @@ from processors.equal import differences
 from processors.plan import PlanRequest, cut_points, make_plan
 from processors.probe import probe
 from processors.source import SourcePolicy, to_uri
-from schemas.events import ContentMetadata, Finding
+from schemas.events import ContentMetadata, Finding, TechnicalStream
 from schemas.plan import Plan
 from tests.tools import MEDIA, require_tool
 
@@ -189,3 +189,15 @@ def test_sound_of_many_channels(name: str, stream: str, channels: int, layout: s
 def test_unknown_streams_are_listed() -> None:
     told = {s.id: s.decision for s in clip("fate_track_01_v02.mp4").event.technical.streams}
     assert told == {"v0": "analysed", "d0": "skipped", "d1": "skipped", "d2": "skipped"}
+
+
+def test_shapes_and_ranges_are_kept() -> None:
+    def video(name: str) -> TechnicalStream:
+        return next(s for s in clip(name).event.technical.streams if s.kind == "video")
+
+    assert (video("rotated.mp4").rotation or 0) % 180 == 90
+    assert video("aspect_ratio_sar16_11.mp4").sample_aspect_ratio == (16, 11)
+    odd = video("odd_size_444_10bit.mp4")
+    assert (odd.width, odd.height, odd.pixel_format, odd.bit_depth) == (321, 241, "yuv444p10le", 10)
+    assert video("bt709_full_range.mp4").colour_range == "full"
+    assert clip("bt709_full_range.mp4").findings("video.out_of_range", "v0") == []

@@ -197,7 +197,16 @@ def test_a_frame_size_that_changes(tmp_path: Path) -> None:
     assert event.run.status == "complete" and event.coverage.streams["v0"].analysed == 100
 
 
-@pytest.mark.parametrize(("name", "codec"), [("a.avi", "libx264"), ("a.h264", "libx264"), ("a.m2v", "mpeg2video")])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.avi", "libx264"),
+        ("a.h264", "libx264"),
+        ("a.m2v", "mpeg2video"),
+        ("b.avi", "mpeg4"),
+        ("a.mpg", "mpeg2video"),
+    ],
+)
 def test_pictures_without_timestamps_lie_one_after_the_other(name: str, codec: str, tmp_path: Path) -> None:
     path = render(tmp_path / name, frames=60, codec=codec, options=X264 if codec == "libx264" else {"bf": "2"})
     index = stream_of(path).index_of_video
