@@ -8,8 +8,9 @@ from typing import Any
 import av
 
 from processors import profiles, tasks
-from processors.aggregate import Aggregate, LaneKey, StreamState
+from processors.aggregate import Aggregate, LaneKey
 from processors.coverage import coverage
+from processors.decode_findings import CODES, decode_findings
 from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
 from processors.mismatch import FINDINGS as FILE_FINDINGS
 from processors.mismatch import file_findings
@@ -35,13 +36,9 @@ from schemas.events import (
     Verdict,
 )
 from schemas.ids import finding_id
-from schemas.manifest import Manifest
 from schemas.plan import NoPlan, Plan
 
 DECODER = "p0"
-
-_DECODER_FINDINGS = ("video.decode_error", "audio.decode_error", "audio.timestamp_gap")
-"""What decoding itself looks for, whatever the tasks."""
 
 
 def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
@@ -107,7 +104,11 @@ def unprocessable(no_plan: NoPlan) -> ContentMetadata:
 
 
 def _verdicts(plan: Plan, event: ContentMetadata) -> tuple[Verdict, ...]:
+<<<<<<< HEAD
     examined = {*_DECODER_FINDINGS, *FILE_FINDINGS}.union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
+=======
+    examined = set(CODES).union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
+>>>>>>> clips
     return tuple(_verdict(name, event, examined) for name in plan.profiles)
 
 
@@ -135,13 +136,19 @@ def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...
         for event in lane.run.final_findings()
     ]
     for name, state in aggregate.streams.items():
+<<<<<<< HEAD
         for _, manifest in sorted(state.manifests.items()):
             found += [finding(aggregate.plan, name, draft, DECODER) for draft in _decode_findings(state, manifest)]
     found += [finding(aggregate.plan, name, draft, DECODER) for name, draft in file_findings(aggregate)]
+=======
+        drafts = decode_findings(state, aggregate.plan.container)
+        found += [finding(aggregate.plan, name, draft, DECODER) for draft in drafts]
+>>>>>>> clips
     unique = {f.id: f for f in found}
     return tuple(sorted(unique.values(), key=lambda f: (f.start_seconds, f.stream, f.code, f.id)))
 
 
+<<<<<<< HEAD
 def _decode_findings(state: StreamState, manifest: Manifest) -> list[FindingDraft]:
     """What the decoder could not read, and jumps of its timestamps, as findings."""
     kind = state.plan.kind
@@ -188,6 +195,10 @@ def opinion(task: str) -> str | None:
 
 def finding(plan: Plan, stream: str, draft: FindingDraft, by: str, *, opinion: str | None = None) -> Finding:
     """A draft with its id, its words and its times. ``opinion`` names the task where another is the first to speak of it."""
+=======
+def finding(plan: Plan, stream: str, draft: FindingDraft, by: str) -> Finding:
+    """A draft with its id, its words and its times."""
+>>>>>>> clips
     clock = plan.stream(stream).clock
     term = VOCABULARY[draft.code]
     start, end = clock.event_time(draft.start), clock.event_time(draft.end)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 BUFFER_BYTES = 256 << 10
 """One Python call per so many bytes; more would only be thrown away at every seek."""
 MAX_STREAMS = 256
+GENPTS = 0x1
+"""AVFMT_FLAG_GENPTS: PyAV sets it, and then missing timestamps look as if they were there, wrong ones among them."""
 
 FORMATS = (
     *("mov", "matroska", "mxf", "mpegts", "mpeg", "avi", "flv", "asf", "ogg", "gxf", "lxf", "wtv", "nut", "rm", "dv"),
@@ -71,6 +73,7 @@ def _open(source: Source, options: dict[str, str]) -> InputContainer:
         raise
     except av.error.FFmpegError as error:
         raise Unprocessable(f"{source.uri} is not media that can be read: {error}", reason="not_media") from error
+    container.flags &= ~GENPTS
     if len(container.streams) > MAX_STREAMS:
         container.close()
         raise Unprocessable(f"{source.uri} has more than {MAX_STREAMS} streams", reason="too_many_streams")

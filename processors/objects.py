@@ -10,6 +10,7 @@ import fsspec
 from fsspec.caching import BlockCache
 
 from processors.source import Source
+from processors.waiting import Sign, signs_of_life
 from schemas.errors import SourceMissing, Unprocessable
 
 BLOCK_BYTES = 4 << 20
@@ -27,7 +28,17 @@ class RangedSource(Source):
         self._size = size
         self.version = version
         self._at = 0
-        self._cache = BlockCache(BLOCK_BYTES, lambda start, end: fetch(start, min(end, size)), size, BLOCKS)
+        self._fetch_part = fetch
+        self._sign: Sign | None = None
+        self._cache = BlockCache(BLOCK_BYTES, self._missing, size, BLOCKS)
+
+    def while_waiting(self, sign: Sign) -> None:
+        """Call ``sign`` now and then while an answer is waited for."""
+        self._sign = sign
+
+    def _missing(self, start: int, end: int) -> bytes:
+        with signs_of_life(self._sign):
+            return self._fetch_part(start, min(end, self._size))
 
     def readable(self) -> bool:
         """Always."""

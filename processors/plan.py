@@ -122,8 +122,10 @@ def _stream(stream: IndexedStream, specs: Iterable[TaskSpec]) -> StreamPlan:
     facts = {name: getattr(stream, name) for name in IndexedStream.model_fields if name != "index_of_video"}
     if stream.decision == "analysed" and not names:
         facts |= {"decision": "skipped", "reason": NO_TASK}
-    frames = stream.index_of_video.frames if stream.index_of_video is not None else None
-    return StreamPlan(**facts, frames=frames, tasks=names if stream.decision == "analysed" else ())
+    video = stream.index_of_video
+    if video is not None:
+        facts |= {"frames": video.frames, "undecodable": video.undecodable}
+    return StreamPlan(**facts, tasks=names if stream.decision == "analysed" else ())
 
 
 def _job_base(stream: IndexedStream, specs: Sequence[TaskSpec], request: PlanRequest) -> dict[str, Any]:
@@ -135,6 +137,7 @@ def _job_base(stream: IndexedStream, specs: Sequence[TaskSpec], request: PlanReq
         "index": stream.index,
         "kind": stream.kind,
         "clock": stream.clock,
+        "counted": stream.index_of_video is not None and stream.index_of_video.trusted,
         "video": stream.video,
         "audio": stream.audio,
         "renditions": renditions,

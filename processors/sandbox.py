@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from processors.sandbox_child import OWN, PREFIX
+from processors.sandbox_child import OWN, PREFIX, WAITING
 from schemas import errors
 from schemas.errors import ChildCrashed, ChildOutOfMemory, ChildTimeout, Unprocessable
 
@@ -38,9 +38,9 @@ MEMORY_SIGNS = (b"std::bad_alloc", b"Cannot allocate memory", b"Insufficient mem
 class Limits:
     """What a child may use; ``None`` is no limit.
 
-    ``wall_seconds`` bounds one call, ``stall_seconds`` the wait for one message; both count only while the caller is
-    waiting, so a slow consumer never costs the child its life. ``memory_bytes`` is address space beyond what the child has
-    after its imports.
+    ``wall_seconds`` bounds one call, ``stall_seconds`` the wait for one message, or for a sign that the child waits on a
+    network; both count only while the caller is waiting, so a slow consumer never costs the child its life.
+    ``memory_bytes`` is address space beyond what the child has after its imports.
     """
 
     wall_seconds: float | None = None
@@ -170,6 +170,8 @@ class Child:
                 head, body = self._receive(self.limits.stall_seconds, wall)
                 if wall is not None:
                     wall -= time.monotonic() - begun
+                if head == WAITING:
+                    continue
                 if OWN in head:
                     self._busy = head[OWN] not in ("done", "unprocessable")
                     if head[OWN] == "done":

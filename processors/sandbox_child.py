@@ -21,7 +21,9 @@ from schemas.errors import Unprocessable
 
 PREFIX = struct.Struct("<II")
 OWN = "sandbox"
-"""The key of heads that are the sandbox's own: ready, done, unprocessable, memory, failed."""
+"""The key of heads that are the sandbox's own: ready, done, unprocessable, memory, failed, waiting."""
+WAITING = {OWN: "waiting"}
+"""What a handler may send while it waits on a network: the parent goes on waiting for the next message."""
 OPEN_FILES = 256
 CV2_NO_MEMORY = -4
 PR_SET_PDEATHSIG = 1

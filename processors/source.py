@@ -14,6 +14,7 @@ from pathlib import Path
 
 from processors.container import open_container, open_headers
 from processors.policy import SourcePolicy, to_path, to_uri
+from processors.waiting import Sign
 from schemas.errors import SourceMissing, SourceRefused
 
 __all__ = ["Source", "SourcePolicy", "open_container", "open_headers", "open_source", "to_uri"]
@@ -35,6 +36,9 @@ class Source(io.RawIOBase):
     def changed(self) -> bool:
         """Whether the object at the URI is no longer what was opened. Raises ``OSError`` if that cannot be asked."""
         raise NotImplementedError
+
+    def while_waiting(self, sign: Sign) -> None:
+        """Call ``sign`` now and then while a network is waited on; a local file waits on none."""
 
 
 def open_source(uri: str, policy: SourcePolicy) -> Source:

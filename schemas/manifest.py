@@ -29,24 +29,36 @@ class ChunkRecord(Wire):
 
 
 class DecodeError(Wire):
-    """Something the decoder could not read, with the frames (or samples) near it, counted in the stream; half-open."""
+    """Something the decoder could not read, or concealed: the frames (or samples) concerned, counted in the stream; half-open.
+
+    Where frames are lost of which it is not known how many, ``first`` and ``end`` lie around the place. For video ``pts`` and
+    ``end_pts`` are the raw ticks of the same stretch. ``times`` is how many packets or frames the entry stands for.
+    """
 
     first: int
     end: int
     pts: int | None = None
+    end_pts: int | None = None
     message: str
+    times: int = 1
 
 
 class TimestampGap(Wire):
-    """Where an audio stream's timestamps leave its sample count by more than two ticks of the container's clock.
+    """Where a stream's timestamps leave their course.
 
-    ``first`` is the sample position, ``samples`` by how many samples time jumps there (negative: back), ``pts`` the raw
-    timestamp, in the container's ticks.
+    For sound: they leave the sample count by more than two ticks of the container's clock. ``first`` is the sample position,
+    ``jump`` by how many samples time jumps there (negative: back), ``start`` and ``end`` the stretch in samples.
+    For video: the distance of two consecutive pictures is not what :class:`processors.decode.timing.Course` allows.
+    ``first`` is the number of the picture after the jump, ``jump`` by how many ticks it is off its place, ``start`` and
+    ``end`` the stretch in raw ticks: the hole in time, or the picture that does not lie after the one before it.
+    ``pts`` is the raw timestamp in the container's ticks.
     """
 
     first: int
-    samples: int
+    jump: int
     pts: int
+    start: int
+    end: int
 
 
 class Manifest(Wire):
@@ -54,7 +66,8 @@ class Manifest(Wire):
 
     For video ``decoded`` counts the frames that belong to the job, for sound its samples; ``concealed`` those of them
     that the decoder marked corrupt (each stretch of them is among ``errors`` too). ``first_pts`` is the first frame's raw
-    pts, ``end_pts`` the last one's pts + duration; for sound they are sample positions. ``seconds`` is CPU time by stage.
+    pts, ``end_pts`` the last one's pts + duration; for sound they are sample positions. ``gaps`` holds the first of
+    ``gap_count``; a gap between two jobs belongs to the first of them. ``seconds`` is CPU time by stage.
     """
 
     run: str
@@ -70,6 +83,7 @@ class Manifest(Wire):
     chunks: tuple[ChunkRecord, ...]
     errors: tuple[DecodeError, ...] = ()
     gaps: tuple[TimestampGap, ...] = ()
+    gap_count: int = 0
     seconds: dict[str, float] = Field(default_factory=dict)
     attempt: int = 0
     """How often the job had been issued before."""

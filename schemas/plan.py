@@ -156,9 +156,14 @@ class StreamFacts(Wire):
 
 
 class StreamPlan(StreamFacts):
-    """One stream of the container and what is done with it."""
+    """One stream of the container and what is done with it.
+
+    ``frames`` is how many pictures a decoder gives for the undamaged stream; ``undecodable`` counts those before the first
+    key frame, which are not among them.
+    """
 
     frames: int | None = None
+    undecodable: int = 0
     tasks: tuple[str, ...] = ()
 
 
@@ -186,7 +191,7 @@ class Job(Wire):
     Frames with ``start <= pts < end`` (raw ticks; ``None``: no bound) belong to the job. Packets are fed on until
     ``packet.dts >= stop_dts`` and further while a halo needs frames. ``after`` names, per rendition, how many rows past
     the end its chunks must carry; ``tasks`` are the decode tasks, ``agent_tasks`` the names of the agent tasks that read this
-    job's chunks.
+    job's chunks. ``counted``: each packet with a picture is one frame, so that frames keep their numbers where some are lost.
     """
 
     run: str
@@ -202,6 +207,7 @@ class Job(Wire):
     stop_dts: int | None = None
     first_frame: int = 0
     frames: int | None = None
+    counted: bool = False
     clock: Clock
     video: VideoFormat | None = None
     audio: AudioFormat | None = None

@@ -47,24 +47,32 @@ class AudioReader:
 
     @property
     def gaps(self) -> tuple[TimestampGap, ...]:
-        """Where timestamps leave the sample count."""
+        """Where timestamps leave the sample count: the first of ``gap_count``."""
         return tuple(self._clock.gaps) if self._clock is not None else ()
+
+    @property
+    def gap_count(self) -> int:
+        """How often they do."""
+        return self._clock.gap_count if self._clock is not None else 0
 
     def blocks(self) -> Iterator[Block]:
         """The stream's samples in order, without a hole between blocks."""
-        for packet in demux(self._container, self._stream, self._faults, lambda: self.samples):
+        for packet in demux(self._container, self._stream, self._note):
             yield from self._decode(packet)
         yield from self._decode(None)
         if self._converter is not None:
             for samples in self._converter.flush():
                 yield self._block(samples)
 
+    def _note(self, message: str, pts: int | None = None) -> None:
+        self._faults.add(message, self.samples, self.samples + 1, pts)
+
     def _decode(self, packet: av.Packet[av.AudioStream] | None) -> Iterator[Block]:
         try:
             frames = self._stream.codec_context.decode(packet)
         except FFmpegError as error:
             reraise_memory(error)
-            self._faults.add(describe(error), self.samples, self.samples + 1, packet.pts if packet is not None else None)
+            self._note(describe(error), packet.pts if packet is not None else None)
             return
         for frame in frames:
             yield from self._convert(frame)
@@ -75,7 +83,7 @@ class AudioReader:
             self._converter = _Converter(self._target(found))
             self._clock = SampleClock(self._stream.time_base or Fraction(1, found[2]), self._converter.rate)
         if self._converter.changes(found):
-            self._faults.add("sound changes to {} {} {} Hz, which is converted".format(*found), self.samples, self.samples + 1)
+            self._note("sound changes to {} {} {} Hz, which is converted".format(*found))
         if frame.is_corrupt:
             self.concealed += frame.samples
             self._faults.add(CONCEALED, self.samples, self.samples + frame.samples, frame.pts)
@@ -147,6 +155,7 @@ class SampleClock:
         self._time_base, self._rate = time_base, rate
         self._origin: tuple[int, int] | None = None
         self.gaps: list[TimestampGap] = []
+        self.gap_count = 0
 
     def check(self, pts: int | None, position: int) -> None:
         """Compare the timestamp of the sample at ``position``; the first one sets the origin."""
@@ -159,8 +168,11 @@ class SampleClock:
         deviation = (pts - origin_pts) * numerator * self._rate - (position - origin) * denominator
         if abs(deviation) > GAP_TICKS * numerator * self._rate:
             self._origin = (pts, position)
+            self.gap_count += 1
             if len(self.gaps) < MAX_ENTRIES:
-                self.gaps.append(TimestampGap(first=position, samples=round(deviation / denominator), pts=pts))
+                jump = round(deviation / denominator)
+                gap = TimestampGap(first=position, jump=jump, pts=pts, start=position, end=position + 1)
+                self.gaps.append(gap)
 
 
 def format_of(frame: av.AudioFrame) -> Format:

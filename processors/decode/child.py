@@ -11,7 +11,9 @@ from typing_extensions import Buffer
 
 from processors.decode.job import Output, run_job
 from processors.sandbox import Message
+from processors.sandbox_child import WAITING
 from processors.source import SourcePolicy, open_source
+from processors.waiting import signs_of_life
 from schemas.cell import CellResult
 from schemas.chunk import Chunk, ChunkHeader
 from schemas.errors import SourceChanged, WireError
@@ -27,7 +29,14 @@ def handle(request: dict[str, Any], send: Send) -> None:
     Raises ``Unprocessable``; ``SourceChanged`` if the object is no longer the planned version, at the start or at the end.
     """
     job = Job.model_validate(request["job"])
-    with open_source(job.asset.uri, SourcePolicy.from_json(request["policy"])) as source:
+
+    def sign() -> None:
+        send(WAITING, b"")
+
+    with signs_of_life(sign):
+        opened = open_source(job.asset.uri, SourcePolicy.from_json(request["policy"]))
+    with opened as source:
+        source.while_waiting(sign)
         if source.version != job.asset.version:
             raise SourceChanged(f"{job.asset.uri} is version {source.version}, not {job.asset.version}")
         last: Manifest | None = None
@@ -36,7 +45,9 @@ def handle(request: dict[str, Any], send: Send) -> None:
                 last = output
             else:
                 send(*_message(output))
-        if source.changed():
+        with signs_of_life(sign):
+            changed = source.changed()
+        if changed:
             raise SourceChanged(f"{job.asset.uri} changed while it was decoded")
     assert last is not None
     send(*_message(last))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from av.container import InputContainer
@@ -14,7 +14,7 @@ from processors.decode.audio import AudioReader
 from processors.decode.faults import FaultLog
 from processors.decode.frame import NativeFrame
 from processors.decode.native import NativeCells
-from processors.decode.video import frames
+from processors.decode.video import VideoReader
 from processors.renditions import RENDITIONS
 from processors.renditions.base import FrameBuilder
 from processors.renditions.pyramid import Pyramid
@@ -22,7 +22,7 @@ from processors.source import Source
 from schemas.cell import CellResult
 from schemas.chunk import Chunk
 from schemas.ids import view
-from schemas.manifest import ChunkRecord, DecodeError, Manifest, TimestampGap
+from schemas.manifest import ChunkRecord, Manifest, TimestampGap
 from schemas.plan import Job
 
 Output = Chunk | CellResult | Manifest
@@ -92,7 +92,7 @@ class _Tally:
         return chunk
 
     def manifest(
-        self, job: Job, errors: tuple[DecodeError, ...], seconds: dict[str, float], gaps: tuple[TimestampGap, ...] = ()
+        self, job: Job, faults: FaultLog, seconds: dict[str, float], gaps: Sequence[TimestampGap], gap_count: int
     ) -> Manifest:
         """The manifest."""
         return Manifest(
@@ -107,8 +107,9 @@ class _Tally:
             last_pts=self.last_pts,
             end_pts=self.end_pts,
             chunks=tuple(self.chunks),
-            errors=errors,
-            gaps=gaps,
+            errors=faults.entries(),
+            gaps=tuple(gaps),
+            gap_count=gap_count,
             seconds=seconds,
             attempt=job.attempt,
         )
@@ -122,7 +123,8 @@ def _video(container: InputContainer, job: Job) -> Iterator[Output]:
     def wants() -> bool:
         return any(builder.hungry() for builder in builders.values()) or native.hungry()
 
-    for frame, owned in frames(container, job, wants=wants, faults=faults):
+    reader = VideoReader(container, job, faults, wants)
+    for frame, owned in reader.frames():
         watch.lap("decode")
         if owned:
             tally.count(frame)
@@ -143,7 +145,8 @@ def _video(container: InputContainer, job: Job) -> Iterator[Output]:
         watch.skip()
     yield from native.close()
     tally.chunks += native.records
-    yield tally.manifest(job, faults.entries(), {**watch.seconds, **native.seconds})
+    clock = reader.clock
+    yield tally.manifest(job, faults, {**watch.seconds, **native.seconds}, clock.gaps, clock.gap_count)
 
 
 def _frame_builder(name: str, job: Job) -> FrameBuilder:
@@ -176,7 +179,7 @@ def _audio(container: InputContainer, job: Job) -> Iterator[Output]:
         yield from chunks
         watch.skip()
     tally.decoded, tally.concealed = reader.samples, reader.concealed
-    yield tally.manifest(job, faults.entries(), dict(watch.seconds), reader.gaps)
+    yield tally.manifest(job, faults, dict(watch.seconds), reader.gaps, reader.gap_count)
 
 
 def _noted(tally: _Tally, chunks: Iterable[Chunk]) -> list[Chunk]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -32,15 +33,14 @@ T = TypeVar("T")
 class NativeCells:
     """The decode tasks of one job.
 
-    Each task is guarded: what one raises ends that task alone, and its cells from there on are ``failed``. ``records`` are
-    the manifest's, ``seconds`` CPU time by task.
+    Each task is guarded: what one raises ends that task alone, and its cells from there on are ``failed``. A cell holds
+    consecutive frames: where some are lost it ends. ``records`` are the manifest's, ``seconds`` CPU time by task.
     """
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._runs = [_Run(job, ref) for ref in job.tasks]
-        self._pts: list[int] = []
-        self._row = job.first_frame
+        self._owned: list[tuple[int, int]] = []  # number and pts of frames that are in no cell yet
         self.records: list[ChunkRecord] = []
 
     @property
@@ -55,9 +55,19 @@ class NativeCells:
         for run in self._runs:
             run.guard(lambda analyser: analyser.feed(frame, owned=owned))
         if owned:
-            self._pts.append(frame.pts)
-        while len(self._pts) >= ROWS and all(run.ready() >= ROWS for run in self._runs if run.alive):
-            yield from self._cut(ROWS)
+            self._owned.append((frame.number, frame.pts))
+        while (rows := self._whole()) and all(run.ready() >= rows for run in self._runs if run.alive):
+            yield from self._cut(rows)
+
+    def _whole(self) -> int:
+        """How many frames the next cell holds, if it is known where it ends."""
+        rows = self._consecutive()
+        return rows if rows == ROWS or rows < len(self._owned) else 0
+
+    def _consecutive(self) -> int:
+        first = self._owned[0][0] if self._owned else 0
+        steps = (number - first == step for step, (number, _) in enumerate(self._owned[:ROWS]))
+        return sum(itertools.takewhile(bool, steps))
 
     def hungry(self) -> bool:
         """Whether a task needs a further frame after the job's end."""
@@ -67,24 +77,23 @@ class NativeCells:
         """There are no more frames; gives the cells that are left."""
         for run in self._runs:
             run.guard(lambda analyser: analyser.close())
-        while self._runs and self._pts:
-            yield from self._cut(min(ROWS, len(self._pts)))
+        while self._runs and self._owned:
+            yield from self._cut(self._consecutive())
 
     def _cut(self, rows: int) -> list[CellResult]:
-        pts, self._pts = np.array(self._pts[:rows], np.int64), self._pts[rows:]
-        n = len(self.records)
-        cells = [run.cell(n, self._row, pts) for run in self._runs]
+        taken, self._owned = self._owned[:rows], self._owned[rows:]
+        first, pts, n = taken[0][0], np.array([pts for _, pts in taken], np.int64), len(self.records)
+        cells = [run.cell(n, first, pts) for run in self._runs]
         record = ChunkRecord(
             rendition=NATIVE,
             n=n,
-            first_row=self._row,
+            first_row=first,
             rows=(rows, 0),
             fresh=n == 0 and self._job.segment == 0,
             bytes=sum(len(cell.value) for cell in cells),
             digests={cell.key.task: cell.digest for cell in cells},
         )
         self.records.append(record)
-        self._row += rows
         return cells
 
 

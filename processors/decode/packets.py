@@ -10,7 +10,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard, Stream
 
-from processors.decode.faults import FaultLog, describe, reraise_memory
+from processors.decode.faults import describe, reraise_memory
 from schemas.errors import SourceChanged
 
 MAX_READ_ERRORS = 16
@@ -31,8 +31,8 @@ def select(container: InputContainer, index: int, kind: type[StreamT]) -> Stream
     return stream
 
 
-def demux(container: InputContainer, stream: StreamT, faults: FaultLog, row: Callable[[], int]) -> Iterator[av.Packet[StreamT]]:
-    """The stream's packets from where the container stands. A read error is noted at ``row()``, and reading goes on."""
+def demux(container: InputContainer, stream: StreamT, note: Callable[[str], None]) -> Iterator[av.Packet[StreamT]]:
+    """The stream's packets from where the container stands. A read error goes to ``note``, and reading goes on."""
     errors = 0
     while errors < MAX_READ_ERRORS:
         try:
@@ -44,4 +44,4 @@ def demux(container: InputContainer, stream: StreamT, faults: FaultLog, row: Cal
         except FFmpegError as error:
             reraise_memory(error)
             errors += 1
-            faults.add(f"reading: {describe(error)}", row(), row() + 1)
+            note(f"reading: {describe(error)}")

@@ -8,6 +8,9 @@ The rule (shown pixel-exact on open-GOP H.264 and HEVC, VP8/9, AV1, ProRes and M
    pictures of an open GOP belong to this segment, and come out before it;
 4. go on further while a consumer still wants frames after the end.
 
+Where each packet is one frame (``Job.counted``), a frame that is lost keeps its number, so that what follows has the same
+numbers however the stream is cut.
+
 The trap: flushing a decoder in the middle of a stream gives frames with holes between them, since the pictures that lie
 between have not been fed yet. So it is flushed at the stream's end alone.
 """
@@ -15,19 +18,24 @@ between have not been fed yet. So it is flushed at the stream's end alone.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from processors.decode.faults import CONCEALED, FaultLog, describe, reraise_memory
+from processors.decode.faults import CONCEALED, LOST, FaultLog, describe, reraise_memory
 from processors.decode.frame import NativeFrame
+from processors.decode.numbers import FrameNumbers, Lost
 from processors.decode.packets import demux, select
 from processors.decode.picture import PictureReader
+from processors.decode.timing import PictureClock
+from processors.probe.bitstream import hidden_test
 from schemas.plan import Job, Seek
 
+TS_DISCONT = 0x0200
+"""AVFMT_TS_DISCONT: the format's timestamps may be discontinuous."""
 SEEK_BACK_SECONDS = (0, 1, 4, 16, 64)
 """How much earlier each new try to reach a key frame begins; after them the stream's start."""
 
@@ -42,58 +50,88 @@ def nobody() -> bool:
 def frames(
     container: InputContainer, job: Job, *, wants: Callable[[], bool] = nobody, faults: FaultLog | None = None
 ) -> Iterator[tuple[NativeFrame, bool]]:
-    """The job's frames in presentation order, each with whether the job owns it.
+    """The frames of a job, as :meth:`VideoReader.frames` gives them."""
+    return VideoReader(container, job, faults if faults is not None else FaultLog(), wants).frames()
 
-    Frames at or after ``job.end`` come last and are not owned; there is at least one (unless the stream ends), and more
-    as long as ``wants()`` holds. Frame numbers count from ``job.first_frame``. What cannot be decoded goes to ``faults``
-    and decoding goes on. A frame's planes are only valid until the next one is asked for.
+
+class VideoReader:
+    """Reads the frames of one video job. After :meth:`frames` is used up, ``clock`` tells where timestamps jump.
+
+    ``wants`` says whether a consumer wants more frames after the end. What cannot be decoded goes to ``faults``, and decoding
+    goes on.
     """
-    faults = faults if faults is not None else FaultLog()
-    return _Segment(container, job, wants, faults).frames()
 
-
-class _Segment:
-    def __init__(self, container: InputContainer, job: Job, wants: Callable[[], bool], faults: FaultLog) -> None:
+    def __init__(self, container: InputContainer, job: Job, faults: FaultLog, wants: Callable[[], bool] = nobody) -> None:
         self._stream = select(container, job.index, av.VideoStream)
         self._container, self._job, self._wants, self._faults = container, job, wants, faults
         self._reader = PictureReader(job.video)
-        self._times = Timestamps(_frame_ticks(job))
-        self._number = job.first_frame
+        resets = bool(container.format.flags & TS_DISCONT) and not job.counted
+        self.clock = PictureClock(job.clock, resets=resets)
+        self._numbers = FrameNumbers(job.first_frame, job.start, counted=job.counted)
+        context = self._stream.codec_context
+        self._hidden = hidden_test(context.name, context.extradata)
+        self._errors: dict[int, str] = {}
         self._past_end = False
 
     def frames(self) -> Iterator[tuple[NativeFrame, bool]]:
-        job = self._job
+        """The job's frames in presentation order, each with whether the job owns it.
+
+        Frames at or after ``job.end`` come last and are not owned; there is at least one (unless the stream ends), and more
+        as long as ``wants()`` holds. Frame numbers count from ``job.first_frame``. A frame's planes are only valid until
+        the next one is asked for.
+        """
+        job, clock, before = self._job, self.clock, False
         for picture in self._pictures():
-            pts, duration = self._times.of(picture)
-            if job.start is not None and pts < job.start:
+            raw = clock.raw(picture)
+            if job.start is not None and raw < job.start:
                 continue
-            owned = job.end is None or pts < job.end
-            if owned and self._past_end:
-                self._faults.add("a frame comes too late in presentation order", self._number, self._number + 1, pts)
+            owned = job.end is None or raw < job.end
+            if (owned and self._past_end) or (job.counted and clock.is_late(raw)):
+                if owned:
+                    self._add("a frame comes too late in presentation order", raw)
                 continue
-            self._past_end = not owned
-            frame = self._read(picture, pts, duration, owned)
-            self._number += 1
+            place = self._numbers.place(raw)
+            self._lose(place.lost)
+            number, (pts, duration) = place.number, clock.place(raw, picture.duration, place, noted=before)
+            self._past_end, before = not owned, owned
+            if (message := self._errors.pop(raw, None)) is not None and owned:
+                self._faults.add(message, number, number + 1, pts, pts + duration)
+            frame = self._read(picture, pts, duration, number, owned)
             if frame is not None:
                 yield frame, owned
+        self._lose(self._numbers.rest(job.end))
 
-    def _read(self, picture: av.VideoFrame, pts: int, duration: int, owned: bool) -> NativeFrame | None:
-        number = self._number
+    def _read(self, picture: av.VideoFrame, pts: int, duration: int, number: int, owned: bool) -> NativeFrame | None:
         try:
             frame = self._reader.read(picture, pts=pts, duration=duration, number=number)
         except (ValueError, FFmpegError) as error:
             reraise_memory(error)
             if owned:
-                self._faults.add(f"{picture.format.name}: {describe(error)}", number, number + 1, pts)
+                message = f"{picture.format.name}: {describe(error)}"
+                self._faults.add(message, number, number + 1, pts, pts + duration)
             return None
         if frame.corrupt and owned:
-            self._faults.add(CONCEALED, number, number + 1, pts)
+            self._faults.add(CONCEALED, number, number + 1, pts, pts + duration)
         return frame
+
+    def _lose(self, lost: Iterable[Lost]) -> None:
+        end = self._job.end
+        for number, pts in lost:
+            message = self._errors.pop(pts, LOST)
+            if end is None or pts < end:
+                self._faults.add(message, number, number + 1, pts, pts + self.clock.course.ticks)
+
+    def _add(self, message: str, pts: int | None) -> None:
+        """Note something that happened about here."""
+        number, at = self._numbers.next, self.clock.expected if pts is None else pts
+        self._faults.add(message, number, number + 1, at, at + self.clock.course.ticks)
 
     def _pictures(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets():
             if self._complete(packet):
                 return
+            if not packet.is_discard and not self._hidden(packet)[1]:
+                self._numbers.announce(packet.pts)
             yield from self._decode(packet)
         yield from self._decode(None)
 
@@ -110,7 +148,10 @@ class _Segment:
             reraise_memory(error)
             pts = packet.pts if packet is not None else None
             if self._owns(pts):
-                self._faults.add(describe(error), self._number, self._number + 1, pts)
+                if self._job.counted and pts is not None:
+                    self._errors[pts] = describe(error)  # its frame's number is known when its turn comes
+                else:
+                    self._add(describe(error), pts)
             return []
 
     def _owns(self, pts: int | None) -> bool:
@@ -125,7 +166,7 @@ class _Segment:
         return self._from_key_frame(self._job.seek)
 
     def _demux(self) -> Packets:
-        return demux(self._container, self._stream, self._faults, lambda: self._number)
+        return demux(self._container, self._stream, lambda message: self._add(message, None))
 
     def _from_key_frame(self, key: Seek) -> Packets:
         ticks = 1 / Fraction(*self._job.clock.tick)
@@ -142,7 +183,9 @@ class _Segment:
                     return itertools.chain([packet], packets)
                 if packet.dts is not None and packet.dts > key.dts:
                     break
-        self._faults.add("the key frame that the segment begins with cannot be found", self._number, self._number + 1, key.pts)
+        first, length = self._job.first_frame, self._job.frames or 1
+        message = "the key frame that the segment begins with cannot be found"
+        self._faults.add(message, first, first + length, key.pts, self._job.end)
         return iter(())
 
 
@@ -151,31 +194,3 @@ def _is_key(packet: av.Packet[av.VideoStream], key: Seek) -> bool:
     if packet.pts is not None:
         return packet.is_keyframe and packet.pts == key.pts
     return packet.dts is not None and packet.dts == key.dts
-
-
-class Timestamps:
-    """Presentation timestamps where the container leaves some out: the decoder's dts, else one frame after the last.
-
-    ``frame_ticks`` is the nominal length of a frame.
-    """
-
-    def __init__(self, frame_ticks: int) -> None:
-        self._frame_ticks = frame_ticks
-        self._next = 0
-        self._last: int | None = None
-
-    def of(self, picture: av.VideoFrame) -> tuple[int, int]:
-        """The picture's pts and duration, in raw ticks; the duration is at least 1."""
-        pts = picture.pts
-        if pts is None:
-            dts = picture.dts
-            pts = dts if dts is not None and (self._last is None or dts > self._last) else self._next
-        duration = picture.duration or self._frame_ticks
-        self._last, self._next = pts, pts + duration
-        return pts, duration
-
-
-def _frame_ticks(job: Job) -> int:
-    if job.clock.frame_rate is None:
-        return 1
-    return max(1, round(1 / (Fraction(*job.clock.frame_rate) * Fraction(*job.clock.tick))))

@@ -20,8 +20,6 @@ from processors.probe.signalled import Signal
 
 NONE = np.iinfo(np.int64).min
 """Stands for a missing timestamp in tables."""
-GENPTS = 0x1
-"""AVFMT_FLAG_GENPTS: PyAV sets it, and then missing timestamps look as if they were there."""
 HEAD_PACKETS = 24
 HEAD_LIMIT = 600
 READ_ERRORS = 16
@@ -127,7 +125,6 @@ def scan(container: InputContainer, streams: list[Any]) -> dict[int, tuple[Packe
 
     All other streams are left unread, since a damaged one could end the reading of all.
     """
-    container.flags &= ~GENPTS
     wanted = {stream.index for stream in streams}
     for stream in container.streams:
         stream.discard = Discard.default if stream.index in wanted else Discard.all

@@ -19,6 +19,9 @@ JUMP_SECONDS = 10.0
 FIELD_SHARE = 0.75
 """Two pictures closer than this share of the usual distance, where there may be fields, are fields of one frame."""
 JITTER_SHARE = 0.02
+VARYING_SHARE = 0.05
+MOST_REORDERED = 64
+"""No codec shows a picture so many places away from where it is decoded: its timestamp is another clock's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +81,14 @@ def video_index(table: PacketTable, facts: StreamFacts) -> VideoIndex:
 
 
 def varies(table: PacketTable) -> bool | None:
-    """Whether the frame rate varies: frames whose distance is off the usual one by more than a tick and 2 %."""
+    """Whether the frame rate varies: more than a twentieth of the frames' distances are off the usual one by more than a
+    tick and 2 %. Fewer are gaps in a steady stream.
+    """
     deltas = _deltas(table)
     if deltas is None:
         return None
     usual = np.median(deltas)
-    return bool((np.abs(deltas - usual) > max(1.0, JITTER_SHARE * float(usual))).any())
+    return bool((np.abs(deltas - usual) > max(1.0, JITTER_SHARE * float(usual))).mean() > VARYING_SHARE)
 
 
 def spacing(table: PacketTable) -> Spacing | None:
@@ -95,10 +100,16 @@ def spacing(table: PacketTable) -> Spacing | None:
 def _deltas(table: PacketTable) -> Ints | None:
     shown = (table.flags & (DISCARD | HIDDEN)) == 0
     keyed = np.flatnonzero(table.flags & KEY)
-    pts = table.pts[shown & (table.pts != NONE)]
+    pts = table.pts[shown]
+    if (pts == NONE).any():  # then decoding times tell, where they are there
+        dts = table.dts[shown]
+        return np.diff(dts) if len(dts) > 1 and not (dts == NONE).any() else None
     if len(keyed) and table.pts[keyed[0]] != NONE:
         pts = pts[pts >= table.pts[keyed[0]]]  # what lies before cannot be decoded
     pts = np.unique(pts)
+    settled = pts[pts <= table.dts.max()]  # of a stream that is cut short, pictures shown before the last ones are not there
+    if len(settled) > 1:
+        pts = settled
     return np.diff(pts) if len(pts) > 1 else None
 
 
@@ -146,6 +157,9 @@ def _distrust(table: PacketTable, shown: Flags, key_pts: Ints, facts: StreamFact
         return "decoding times are missing or do not increase"
     if (np.diff(key_pts) <= 0).any():
         return "key frames are out of order"
+    places = np.argsort(table.pts[shown], kind="stable")
+    if (np.abs(places - np.arange(len(places))) > MOST_REORDERED).any():
+        return "timestamps run backwards"
     if "mpegts" in facts.container and len(dts) and np.diff(dts).max(initial=0) * facts.tick > JUMP_SECONDS:
         return "timestamps jump"
     return None

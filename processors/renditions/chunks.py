@@ -74,7 +74,9 @@ def by_size(after: int) -> Capacity:
 
 
 class FrameChunks:
-    """Gathers frames into chunks. Rows of a chunk are consecutive; a row that is not begins a new chunk."""
+    """Gathers frames into chunks. Rows of a chunk are consecutive: where rows are lost it ends as it is, without a halo, and
+    the next one begins afresh.
+    """
 
     def __init__(self, job: Job, rendition: str, after: int, capacity: Capacity) -> None:
         self._job, self._rendition, self._after, self._capacity = job, rendition, after, capacity
@@ -83,6 +85,7 @@ class FrameChunks:
         self._open: list[_Open] = []
         self._n = 0
         self._fresh = job.segment == 0
+        self._next: int | None = None
 
     def change(self, look: Look) -> list[Chunk]:
         """Frames look different from here on. What was open ends without them; no halo reaches across."""
@@ -97,6 +100,10 @@ class FrameChunks:
 
     def add(self, row: int, pts: int, planes: Sequence[NDArray[Any]], *, owned: bool) -> list[Chunk]:
         """Add one frame; returns the chunks that are complete with it."""
+        ended: list[Chunk] = []
+        if self._next not in (None, row):
+            ended, self._fresh = self.close(), self._fresh or self._after > 0
+        self._next = row + 1
         full = [c for c in self._open if c.owned == c.owned_wanted or not owned]
         for chunk in full:
             if chunk.after < self._after:
@@ -106,14 +113,14 @@ class FrameChunks:
             current = self._current(row)
             current.put(planes, pts)
             current.owned += 1
-        return self._take([c for c in self._open if c.after == self._after and (c.owned == c.owned_wanted or not owned)])
+        return ended + self._take(
+            [c for c in self._open if c.after == self._after and (c.owned == c.owned_wanted or not owned)]
+        )
 
     def _current(self, row: int) -> _Open:
         last = self._open[-1] if self._open else None
         if last is not None and last.owned < last.owned_wanted:
-            if last.first_row + last.owned == row:
-                return last
-            last.owned_wanted = last.owned
+            return last
         if self._look is None:
             raise ValueError("frames of no known look")
         unit = self._look.unit

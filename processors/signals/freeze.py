@@ -159,6 +159,7 @@ class Tracker:
     def __init__(self) -> None:
         self.settled = False
         """Whether no further frame can change what this segment says of the frames after it."""
+        self._row: int | None = None
         self._chain: Chain | None = None
         self._fresh: Chain | None = None
         self._frozen: list[bool] = []
@@ -178,8 +179,12 @@ class Tracker:
         """See the next frame after the segment's end."""
         if self.settled:
             return
+        after_hole = self._is_after_hole(picture)
         frozen, mark = self._advance(picture, compare)
-        self._fresh = Chain.begin(picture) if self._fresh is None else self._fresh.see(picture, compare)
+        if self._fresh is None or after_hole:
+            self._fresh = Chain.begin(picture)
+        else:
+            self._fresh = self._fresh.see(picture, compare)
         self.settled = self._chain is None or self._chain.same(self._fresh)
         if not self.settled:
             self._after.append(frozen)
@@ -201,8 +206,14 @@ class Tracker:
         """What this segment says of the rows after its end; empty where the next segment finds the same by itself."""
         return FrozenRows(self._after_row, np.array(self._after, bool), tuple(self._after_marks))
 
+    def _is_after_hole(self, picture: Picture) -> bool:
+        """Whether frames before this one are lost: no run reaches across, so that all chains begin anew."""
+        return self._row is not None and picture.row != self._row + 1
+
     def _advance(self, picture: Picture, compare: Compare) -> tuple[bool, list[Mark]]:
-        before, self._chain = self._chain, Chain.begin(picture) if self._chain is None else self._chain.see(picture, compare)
+        before = None if self._is_after_hole(picture) else self._chain
+        self._row = picture.row
+        self._chain = Chain.begin(picture) if before is None else before.see(picture, compare)
         frozen = before is not None and self._chain.reference is not picture
         marked = frozen and self._chain.mark is picture
         return frozen, [Mark.of(picture, self._chain.reference)] if marked else []

@@ -73,16 +73,16 @@ class NativeAnalyser:
 
     Signals, one row per owned frame: ``pts`` and ``duration`` (raw ticks), ``width`` and ``height``; ``black_ratio`` (share
     of black pixels, as blackdetect); ``luma_mean`` and ``luma_max`` (in 8-bit codes, whatever the depth); ``diff`` (mean
-    absolute difference to the next frame over all planes / 2^depth, as freezedetect; NaN for the stream's last frame and
-    where the geometry changes); ``out_of_range`` (share of all samples outside the legal range; NaN on full range and
-    RGB); ``flat`` (constant colour); ``area`` (active rows and columns: top, bottom, left, right, half-open, -1 if nothing
-    is active) and ``bars`` (sides with a sharp-edged bar); ``template`` (``BARS``, ``CARD`` or 0, which black and flat
-    pictures have); ``light_max`` and ``light_mean`` (nits, PQ only, else NaN).
+    absolute difference to the next frame over all planes / 2^depth, as freezedetect; NaN for the stream's last frame,
+    where the geometry changes and where the next frame is lost); ``out_of_range`` (share of all samples outside the legal
+    range; NaN on full range and RGB); ``flat`` (constant colour); ``area`` (active rows and columns: top, bottom, left,
+    right, half-open, -1 if nothing is active) and ``bars`` (sides with a sharp-edged bar); ``template`` (``BARS``, ``CARD``
+    or 0, which black and flat pictures have); ``light_max`` and ``light_mean`` (nits, PQ only, else NaN).
 
     Observations carry which rows are frozen, since that is known for good only once segments are joined.
     """
 
-    def __init__(self, clock: Clock, first_row: int) -> None:
+    def __init__(self, clock: Clock) -> None:
         cv2.setNumThreads(1)
         self._clock = clock
         self._counter = LevelCounter()
@@ -91,7 +91,7 @@ class NativeAnalyser:
         self._tracker = Tracker()
         self._rows: list[_Row] = []
         self._diffs: list[float] = []
-        self._next_row = self._next_picture = first_row
+        self._numbers: list[int] = []
         self._last: Picture | None = None
         self._closed = False
 
@@ -99,13 +99,13 @@ class NativeAnalyser:
         """See one frame. Those after the job's end only matter until :meth:`hungry` is false."""
         if self._closed or (not owned and not self.hungry()):
             return
-        picture = self._keeper.keep(frame, self._next_picture, self._cell(frame.pts), self._live())
-        self._next_picture += 1
+        picture = self._keeper.keep(frame, frame.number, self._cell(frame.pts), self._live())
         if self._last is not None and len(self._diffs) < len(self._rows):
             self._diffs.append(self._difference(self._last, picture))
         if owned:
             self._tracker.own(picture, self._compare)
             self._rows.append(self._measure(frame, picture))
+            self._numbers.append(frame.number)
         else:
             self._tracker.past(picture, self._compare)
         self._last = picture
@@ -140,8 +140,8 @@ class NativeAnalyser:
     def _observe(self, rows: int) -> tuple[dict[str, Any], ...]:
         if not rows:
             return ()
-        own = self._tracker.take(self._next_row, rows)
-        self._next_row += rows
+        own = self._tracker.take(self._numbers[0], rows)
+        del self._numbers[:rows]
         found = [{"kind": FREEZE, **own.to_json()}] if own.frozen.any() else []
         if not self._rows and (self._closed or self._tracker.settled):
             after = self._tracker.extension()
@@ -156,7 +156,7 @@ class NativeAnalyser:
         return self._tracker.pictures() | ({self._last} if self._last is not None else set())
 
     def _difference(self, a: Picture, b: Picture) -> float:
-        if a.geometry != b.geometry:
+        if a.geometry != b.geometry or b.row != a.row + 1:
             return float("nan")
         return relative(self._compare(a, b), b.samples, b.bit_depth)
 

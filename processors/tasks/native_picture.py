@@ -26,7 +26,7 @@ class NativePicture:
 
     def open(self, job: Job) -> DecodeAnalyser:
         """Begin one job."""
-        return NativeAnalyser(job.clock, job.first_frame)
+        return NativeAnalyser(job.clock)
 
 
 TASK: DecodeTask = NativePicture()

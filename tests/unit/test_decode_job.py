@@ -23,9 +23,10 @@ from schemas.chunk import Chunk
 from schemas.errors import SourceChanged, Unprocessable, WireError
 from schemas.ids import digest
 from schemas.manifest import Manifest
-from schemas.plan import Job, TaskRef
+from schemas.plan import AssetRef, Job, TaskRef
 from tests.decoding import chunks_of, index_of, manifest_of, outputs, render, video_jobs
 from tests.tools import MEDIA, require_tool
+from tests.unit.web_server import Site, serve
 
 GOP = {"preset": "ultrafast", "g": "25", "x264-params": "scenecut=0:bframes=2:open-gop=1"}
 
@@ -228,6 +229,20 @@ def test_a_child_sends_cells(clip: Path) -> None:
     found = [o for o in in_child(job) if isinstance(o, CellResult)]
     assert [c.signals().rows for c in found] == [64, 64, 64, 8]
     assert [c.value for c in found] == [c.value for c in cells(job, name)]
+
+
+def test_a_slow_source_is_no_stall(clip: Path) -> None:
+    with serve(Site(pages={"/clip.mp4": clip.read_bytes()}, headers={"ETag": '"1"'}, delays={2: 5.0})) as site:
+        policy = SourcePolicy(schemes=("http",), private_addresses=True)
+        uri = f"{site.base}/clip.mp4"
+        with open_source(uri, policy) as source:
+            version = source.version
+        job = video_jobs(clip)[0]
+        job = job.model_copy(update={"asset": AssetRef(id="asset", uri=uri, version=version)})
+        request = {"job": job.model_dump(mode="json"), "policy": asdict(policy)}
+        with Child(handler="processors.decode.child:handle", limits=Limits(stall_seconds=2.5)) as child:
+            found = [parse(message) for message in child.call(request)]
+    assert manifest_of(found).decoded == 200 and len(site.asked) >= 4  # the third is the first of the data
 
 
 def test_another_version_is_refused(clip: Path) -> None:

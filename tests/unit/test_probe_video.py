@@ -92,6 +92,26 @@ def test_rates() -> None:
     assert found is not None and (found.usual, found.mean) == (40, 50)
 
 
+def test_a_few_gaps_are_no_varying_rate() -> None:
+    assert varies(table([*range(0, 1200, 40), *range(2000, 3200, 40)])) is False
+    # cut short: of the pictures between the last two only those are there that come before in decoding order
+    cut = table([80, 0, 40, 200, 120, 160, 320], [-40, 0, 40, 80, 120, 160, 200])
+    assert varies(cut) is False
+
+
+def test_decoding_times_tell_the_rate_where_presentation_times_are_missing() -> None:
+    some = table([0, NONE, 40, NONE, NONE, 160], [-40, 0, 40, 80, 120, 160])
+    assert varies(some) is False and spacing(some) is not None
+    none = table([0, NONE, 40], [NONE, NONE, NONE])
+    assert varies(none) is None and spacing(none) is None
+
+
+def test_a_clock_that_runs_backwards_is_not_cut() -> None:
+    pts = [*range(4000, 8000, 40), *range(0, 4000, 40)]
+    index = video_index(table(pts, list(range(0, 8000, 40))), replace(FACTS, head=(4000, 4040, 4080)))
+    assert index.distrust is not None and not index.trusted
+
+
 RECOVERY_AT_ONCE = bytes([6, 1, 0x84, 0x80])
 RECOVERY_IN_SIX = bytes([6, 1, 0b00111_110, 0x80])
 

@@ -22,6 +22,8 @@ class Site:
     ranges: bool = True
     drop_after: int | None = None
     """Close each connection after so many answers, without saying so."""
+    delays: dict[int, float] = field(default_factory=dict)
+    """Seconds before an answer, by its number."""
     asked: list[str] = field(default_factory=list)
     base: str = ""
 
@@ -29,6 +31,8 @@ class Site:
 @contextmanager
 def serve(site: Site, certificate: tuple[Path, Path] | None = None) -> Iterator[Site]:
     """Serve until the context ends; ``site.base`` is the address."""
+
+    ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -39,6 +43,7 @@ def serve(site: Site, certificate: tuple[Path, Path] | None = None) -> Iterator[
 
         def do_GET(self) -> None:
             site.asked.append(f"{self.path} {self.headers.get('Range')}")
+            ended.wait(site.delays.get(len(site.asked) - 1, 0.0))
             if self.path in site.moved:
                 self._answer(302, b"", {"Location": site.moved[self.path]})
             elif self.path in site.status:
@@ -83,6 +88,7 @@ def serve(site: Site, certificate: tuple[Path, Path] | None = None) -> Iterator[
     try:
         yield site
     finally:
+        ended.set()
         server.shutdown()
         thread.join()
         server.server_close()
