@@ -104,11 +104,7 @@ def unprocessable(no_plan: NoPlan) -> ContentMetadata:
 
 
 def _verdicts(plan: Plan, event: ContentMetadata) -> tuple[Verdict, ...]:
-<<<<<<< HEAD
-    examined = {*_DECODER_FINDINGS, *FILE_FINDINGS}.union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
-=======
-    examined = set(CODES).union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
->>>>>>> clips
+    examined = {*CODES, *FILE_FINDINGS}.union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
     return tuple(_verdict(name, event, examined) for name in plan.profiles)
 
 
@@ -135,57 +131,17 @@ def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...
         for (stream, task), lane in aggregate.lanes.items()
         for event in lane.run.final_findings()
     ]
-    for name, state in aggregate.streams.items():
-<<<<<<< HEAD
-        for _, manifest in sorted(state.manifests.items()):
-            found += [finding(aggregate.plan, name, draft, DECODER) for draft in _decode_findings(state, manifest)]
+    for name in aggregate.streams:
+        found += decoding_findings(aggregate, name)
     found += [finding(aggregate.plan, name, draft, DECODER) for name, draft in file_findings(aggregate)]
-=======
-        drafts = decode_findings(state, aggregate.plan.container)
-        found += [finding(aggregate.plan, name, draft, DECODER) for draft in drafts]
->>>>>>> clips
     unique = {f.id: f for f in found}
     return tuple(sorted(unique.values(), key=lambda f: (f.start_seconds, f.stream, f.code, f.id)))
 
 
-<<<<<<< HEAD
-def _decode_findings(state: StreamState, manifest: Manifest) -> list[FindingDraft]:
-    """What the decoder could not read, and jumps of its timestamps, as findings."""
-    kind = state.plan.kind
-    drafts = []
-    for error in manifest.errors:
-        if kind == "audio":
-            start, end, rows = error.first, max(error.end, error.first + 1), None
-        else:
-            start = error.pts if error.pts is not None else manifest.first_pts or 0
-            end = max(start + 1, manifest.end_pts or 0) if error.pts is None else start + 1
-            rows = (error.first, error.end)
-        drafts.append(
-            FindingDraft(
-                code=f"{kind}.decode_error",
-                start=start,
-                end=end,
-                value=float(error.end - error.first),
-                unit="samples" if kind == "audio" else "frames",
-                text=f"The decoder could not read this: {error.message}",
-                start_row=rows[0] if rows else None,
-                end_row=rows[1] if rows else None,
-            )
-        )
-    rate = state.plan.audio.rate if state.plan.audio else 1
-    for gap in manifest.gaps:
-        seconds = gap.samples / rate
-        drafts.append(
-            FindingDraft(
-                code=f"{kind}.timestamp_gap",
-                start=gap.first,
-                end=gap.first + max(1, gap.samples),
-                value=seconds,
-                unit="s",
-                text=f"Timestamps jump by {seconds:+.4f} s against the samples",
-            )
-        )
-    return drafts
+def decoding_findings(aggregate: Aggregate, stream: str) -> list[Finding]:
+    """What decoding itself found in a stream of which all jobs have ended."""
+    plan = aggregate.plan
+    return [finding(plan, stream, d, DECODER) for d in decode_findings(aggregate.streams[stream], plan.container)]
 
 
 def opinion(task: str) -> str | None:
@@ -195,10 +151,6 @@ def opinion(task: str) -> str | None:
 
 def finding(plan: Plan, stream: str, draft: FindingDraft, by: str, *, opinion: str | None = None) -> Finding:
     """A draft with its id, its words and its times. ``opinion`` names the task where another is the first to speak of it."""
-=======
-def finding(plan: Plan, stream: str, draft: FindingDraft, by: str) -> Finding:
-    """A draft with its id, its words and its times."""
->>>>>>> clips
     clock = plan.stream(stream).clock
     term = VOCABULARY[draft.code]
     start, end = clock.event_time(draft.start), clock.event_time(draft.end)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from processors import profiles
 from processors.aggregate import Aggregate, Heard, LaneKey
-from processors.assemble import finding, makers, measurement, opinion
+from processors.assemble import decoding_findings, finding, makers, measurement, opinion
 from processors.findings import FindingDraft, FoldEvent, Phase
 from processors.lane import Place
 from processors.presentations import presentations
@@ -70,6 +70,7 @@ class ReactionLog:
     last: dict[str, Said] = field(default_factory=dict)
     seq: int = 0
     _heard: dict[LaneKey, int] = field(default_factory=dict)
+    _decoded: set[str] = field(default_factory=set)
     _crossed: set[tuple[str | int, ...]] = field(default_factory=set)
     _early: dict[str, tuple[LaneKey, Place]] = field(default_factory=dict)
 
@@ -121,6 +122,14 @@ class ReactionLog:
             if found.id not in self.last:
                 entries.append(self._say(("early", *where, key.segment, key.n, number), "end", found))
         return entries
+
+    def decoded(self, stream: str) -> list[Entry]:
+        """What decoding itself found, once every job of a stream has ended."""
+        if stream in self._decoded or not self.aggregate.streams[stream].settled:
+            return []
+        self._decoded.add(stream)
+        new = [found for found in decoding_findings(self.aggregate, stream) if found.id not in self.last]
+        return [self._say(("decoded", found.id), "end", found) for found in new]
 
     def passed(self, lane: LaneKey) -> list[Entry]:
         """The prefix of a lane has grown: what was said ahead of it and turned out otherwise."""

@@ -197,6 +197,7 @@ class Service:
         aggregate = live.aggregate
         heard = [event for stream in aggregate.streams for event in aggregate.advance(stream)]
         entries = [entry for event in heard for entry in live.log.hear(event)]
+        entries += [entry for stream in aggregate.streams for entry in live.log.decoded(stream)]
         entries += [entry for lane in aggregate.lanes for entry in live.log.passed(lane)]
         if fresh is not None:
             entries += live.log.ahead(fresh)
