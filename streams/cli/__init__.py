@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import DailiesError
-from streams.cli import analysis, bench, demo, ingest, look, roles, stack
+from streams.cli import analysis, bench, demo, export, ingest, look, roles, stack
 from streams.cli.common import code_version
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 stack.register(app)
 app.command(rich_help_panel="Assets")(ingest.ingest)
 app.command(rich_help_panel="Assets")(look.show)
+app.command(rich_help_panel="Assets")(export.export)
 app.command(rich_help_panel="Assets")(analysis.analyse)
 app.command(rich_help_panel="Assets")(demo.demo)
 app.command(rich_help_panel="Reference")(look.tasks)
