@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from schemas.events import ContentMetadata
 from streams.cli import common
 from streams.cli.look import known_event
 from streams.looks.formats import FORMATS, Format
+from streams.looks.printable import safe
 from streams.looks.timeline import name_of
 
 STDOUT = Path("-")
@@ -63,15 +63,15 @@ def export(
     if target != STDOUT and target.exists() and not force:
         _fail(f"{target} exists; --force replaces it")
     errors = Console(stderr=True, markup=False, highlight=False)
-    with errors.status(f"Exporting {name_of(event)!a} as {chosen.name} …"):
+    with errors.status(f"Exporting {safe(name_of(event))} as {chosen.name} …"):
         exported = chosen.write(event, settings)
     if target == STDOUT:
-        sys.stdout.write(exported.text)
+        typer.echo(exported.text.encode(), nl=False)
     else:
         _write(target, exported.text, force=force)
         errors.print(f"{target}  {len(exported.text.encode()) / 1e6:.1f} MB")
     for note in exported.notes:
-        errors.print(f"{note!r}"[1:-1], style="yellow")
+        errors.print(safe(note), style="yellow")
 
 
 def _default(chosen: Format, event: ContentMetadata) -> Path:

@@ -65,9 +65,9 @@ def extremes(values: FloatArray, columns: int) -> NDArray[np.int64]:
         return np.arange(len(values))
     size = -(-len(values) // columns)
     rows = -(-len(values) // size)
-    table = np.full(rows * size, np.nan)
-    table[: len(values)] = values
-    table = table.reshape(rows, size)
+    padded = np.full(rows * size, np.nan)
+    padded[: len(values)] = values
+    table = padded.reshape(rows, size)
     hole = np.isnan(table)
     low = np.where(hole, np.inf, table).argmin(axis=1)
     high = np.where(hole, -np.inf, table).argmax(axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escape_html
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,11 @@ def figure(event: ContentMetadata, time: Timeline, curves: Sequence[Curve]) -> F
         layout["yaxis" if number == 1 else f"yaxis{number}"] = {**axis, "domain": domain}
     layout["xaxis"]["anchor"] = _ref(axes) if axes else "y"
     return Figure(traces, layout)
+
+
+def escape(text: str) -> str:
+    """Text for Plotly, which reads some elements and the entities of ``&``, ``<`` and ``>`` in labels, but no others."""
+    return escape_html(text, quote=False)
 
 
 def _ref(axes: Sequence[Any]) -> str:

@@ -25,7 +25,7 @@ from streams.looks.terminal import clock_time
 from streams.looks.thumbnails import Thumbnails
 from streams.looks.timeline import Judgement, Timeline, judgements, name_of, timeline, when
 
-IN_SCRIPTS = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+IN_SCRIPTS = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 """What could end a script, as JSON writes it otherwise; these stand in strings alone."""
 
 
@@ -34,7 +34,7 @@ def page(event: ContentMetadata, curves: Curves, thumbnails: Thumbnails) -> str:
     time = timeline(event)
     drawn = figure(event, time, curves.curves) if event.clocks else None
     scripts = [_asset("page.js")] if drawn is None else [_plotly(), _asset("page.js")]
-    return _template().render(
+    text: str = _template().render(
         event=event,
         name=name_of(event),
         css=Markup(_asset("page.css")),
@@ -52,12 +52,13 @@ def page(event: ContentMetadata, curves: Curves, thumbnails: Thumbnails) -> str:
         streams=[_stream(stream) for stream in event.technical.streams],
         correlation=[(key, str(value)) for key, value in event.correlation.model_dump().items() if value is not None],
     )
+    return text
 
 
 def data(value: Any) -> Markup:
     """JSON for a script element that holds data: whatever its strings hold, it ends where it should."""
     text = orjson.dumps(value).decode()
-    return Markup(text.translate(str.maketrans(IN_SCRIPTS)))
+    return Markup(text.translate(IN_SCRIPTS))
 
 
 def policy(scripts: Iterable[str]) -> str:
@@ -144,7 +145,7 @@ def _findings(event: ContentMetadata, thumbnails: Thumbnails) -> list[dict[str, 
     rows = []
     for f in event.findings:
         jpeg = thumbnails.findings.get(f.id)
-        row = {"id": f.id, "when": when(f), "stream": f.stream, "code": f.code, "text": f.text}
+        row: dict[str, Any] = {"id": f.id, "when": when(f), "stream": f.stream, "code": f.code, "text": f.text}
         row |= {"judgement": judged.get(f.id, Judgement()), "picture": _jpeg(jpeg) if jpeg else None}
         rows.append(row | _span(f.start_seconds, f.end_seconds))
     return rows

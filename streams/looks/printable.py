@@ -12,10 +12,15 @@ def printable(event: ContentMetadata) -> ContentMetadata:
     return ContentMetadata.model_validate(_clean(event.model_dump()))
 
 
+def safe(text: str) -> str:
+    """The text with every character that is not printed as U+FFFD."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def _clean(value: Any) -> Any:
     match value:
         case str():
-            return value if value.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in value)
+            return safe(value)
         case dict():
             return {_clean(key): _clean(inner) for key, inner in value.items()}
         case list() | tuple():

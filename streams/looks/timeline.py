@@ -124,10 +124,19 @@ def _sorted(bars: Iterable[Bar]) -> tuple[Bar, ...]:
 
 
 def _extent(event: ContentMetadata) -> tuple[float, float]:
+    """From the container's start, or what begins before it, to the end of the longest stream."""
     spans: list[Span] = [*event.tracks.shots, *event.findings]
-    start = min((span.start_seconds for span in spans), default=0.0)
-    end = max([event.technical.duration or 0.0, *(span.end_seconds for span in spans)])
-    start = min(0.0, start)
+    ends = [span.end_seconds for span in spans]
+    for stream in event.technical.streams:
+        clock, covered = event.clocks.get(stream.id), event.coverage.streams.get(stream.id)
+        if clock is None or covered is None:
+            continue
+        if stream.kind == "audio":
+            ends.append(clock.seconds(clock.event_time(covered.decoded)))
+        elif clock.frame_rate is not None:
+            ends.append(covered.decoded * clock.frame_rate[1] / clock.frame_rate[0])
+    start = min([0.0, *(span.start_seconds for span in spans)])
+    end = max([event.technical.duration or 0.0, *ends])
     return start, end if end > start else start + 1.0
 
 

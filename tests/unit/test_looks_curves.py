@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from processors.sidecar import SidecarWriter, read_signals
 from processors.signals.sound_curves import FLOOR_DB, sound_curves
+from schemas.cell import Signals
 from schemas.events import ContentMetadata, SignalsRef
 from schemas.plan import AudioFormat
 from streams.looks.curves import COLUMNS, Curve, extremes, read_curves
@@ -114,11 +116,11 @@ def test_a_hole_is_a_hole_and_a_window_cannot_reach_across(tmp_path: Path) -> No
     assert not np.isnan(curves.momentary[39:100]).any()
 
 
-def _cut(signals, rows):
+def _cut(signals: Signals, rows: Iterable[int]) -> Iterator[Signals]:
     edges = [0, *rows, signals.rows]
     for low, high in pairwise(edges):
         arrays = {name: array[low:high] for name, array in signals.arrays.items()}
-        yield type(signals)(signals.first_row + low, high - low, arrays)
+        yield Signals(signals.first_row + low, high - low, arrays)
 
 
 def test_why_there_are_none(event: ContentMetadata, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,23 +36,23 @@ class Elements(HTMLParser):
         self.feed(text)
         self.close()
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
         self._in = tag
         if tag == "script":
             self.scripts.append((dict(attrs), ""))
 
-    def handle_endtag(self, tag) -> None:
+    def handle_endtag(self, tag: str) -> None:
         self._in = None
 
-    def handle_data(self, text) -> None:
+    def handle_data(self, text: str) -> None:
         if self._in == "script":
             attributes, before = self.scripts[-1]
             self.scripts[-1] = attributes, before + text
         elif self._in != "style":
             self.words += text
 
-    def data(self, name: str):
+    def data(self, name: str) -> Any:
         return json.loads(next(text for attributes, text in self.scripts if attributes.get("id") == name))
 
 

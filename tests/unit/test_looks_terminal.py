@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.console import Console
 
-from schemas.events import Gap
+from schemas.events import ContentMetadata, Gap
 from streams.looks import terminal
 from streams.looks.curves import Curve
 from streams.looks.printable import printable
 from streams.looks.timeline import Judgement, judgements, name_of, pictured, timeline
-from tests.looks import finding, made, shot, verdict
+from tests.looks import covered, finding, made, shot, verdict
 
 
-def drawn(event, curves=(), width: int = 80, *, colour: bool = False) -> list[str]:
+def drawn(event: ContentMetadata, curves: Sequence[Curve] = (), width: int = 80, *, colour: bool = False) -> list[str]:
     out = StringIO()
     console = Console(file=out, width=width, markup=False, force_terminal=colour, color_system="truecolor" if colour else None)
     console.print(terminal.draw(timeline(event), curves, width))
     return out.getvalue().splitlines()
 
 
-def loudness(values, seconds: float = 10.0) -> Curve:
+def loudness(values: Sequence[float] | NDArray[np.float64], seconds: float = 10.0) -> Curve:
     times = np.linspace(0, seconds, len(values))
     return Curve("loudness.short_term", "a0", "short-term", "LUFS", "Loudness", times, np.array(values, float))
 
@@ -68,6 +70,13 @@ def test_lanes_are_by_stream_and_code_and_gaps_without_times_are_whole() -> None
         ("2", "10:00:04:00 – 10:00:10:00"),
     ]
     assert (time.start, time.end) == (0.0, 10.0)
+
+
+def test_the_axis_goes_to_the_end_of_the_longest_stream() -> None:
+    event = made(250)
+    assert timeline(event.model_copy(update={"technical": event.technical.model_copy(update={"duration": None})})).end == 10.0
+    longer = event.coverage.model_copy(update={"streams": {"a0": covered(12 * 48_000)}})
+    assert timeline(event.model_copy(update={"coverage": longer})).end == 12.0
 
 
 def test_pictures_are_spread_evenly() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +30,7 @@ def decode(jpeg: bytes) -> np.ndarray:
     return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
-def taken(path: Path, spans, **changes) -> dict[int, np.ndarray]:
+def taken(path: Path, spans: Iterable[tuple[int, int]], **changes: Any) -> dict[int, np.ndarray]:
     uri = to_uri(str(path))
     with open_source(uri, SourcePolicy()) as source, open_container(source) as container:
         moments = Moments(uri, source.version, container.streams.video[0].index, tuple(spans), **changes)
@@ -82,7 +84,7 @@ def test_sizes_for_display() -> None:
 
 
 def test_a_source_that_changed_or_is_gone_or_refused(event: ContentMetadata, tmp_path: Path) -> None:
-    def notes(settings: Settings | None = None, **changes) -> tuple[str, ...]:
+    def notes(settings: Settings | None = None, **changes: Any) -> tuple[str, ...]:
         found = take(event.model_copy(update={"asset": event.asset.model_copy(update=changes)}), settings or Settings())
         assert not found.shots and not found.findings
         return found.notes
@@ -102,7 +104,7 @@ def test_of_many_shots_some_have_pictures(event: ContentMetadata) -> None:
     assert found.notes == (f"There are pictures of {MOST_SHOTS} of the 75 shots, spread evenly.",)
 
 
-def die_after_one(request, send) -> None:
+def die_after_one(request: dict[str, Any], send: Callable[[dict[str, Any], bytes], None]) -> None:
     """A handler that sends a picture and then dies as a decoder does on a hostile file."""
     send({"n": 0}, b"jpeg")
     os.abort()
