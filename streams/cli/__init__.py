@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import DailiesError
-from streams.cli import analysis, bench, demo, ingest, look, roles, stack, watch
+from streams.cli import analysis, bench, demo, export, ingest, look, roles, stack, watch
 from streams.cli.common import code_version
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ stack.register(app)
 app.command(rich_help_panel="Assets")(ingest.ingest)
 app.command(rich_help_panel="Assets")(watch.watch)
 app.command(rich_help_panel="Assets")(look.show)
+app.command(rich_help_panel="Assets")(export.export)
 app.command(rich_help_panel="Assets")(watch.cancel)
 app.command(rich_help_panel="Assets")(analysis.analyse)
 app.command(rich_help_panel="Assets")(demo.demo)

@@ -10,17 +10,20 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from schemas.events import Compared, ContentMetadata, Finding, TechnicalStream, Verdict
+from schemas.events import Compared, ContentMetadata, TechnicalStream, Verdict
+from streams.looks.timeline import when
 
 STATUS = {"complete": "green", "incomplete": "yellow", "unprocessable": "red"}
 OUTCOME = {"pass": "green", "fail": "red", "review": "yellow", "not_evaluated": "dim"}
 
 
-def show(console: Console, event: ContentMetadata) -> None:
-    """Print everything that an event says, in order of interest."""
+def show(console: Console, event: ContentMetadata, *, plots: RenderableType | None = None) -> None:
+    """Print everything that an event says, in order of interest; ``plots`` come after the summary."""
     console.print(summary(event))
     if event.run.status == "unprocessable":
         return
+    if plots is not None:
+        console.print(plots)
     for part in (_streams(event), _findings(event), _measurements(event), _shots(event), _verdicts(event)):
         if part is not None:
             console.print(part)
@@ -106,13 +109,6 @@ def _channels(channels: tuple[int, ...]) -> str:
     """Channel numbers, as a range where they follow each other."""
     together = len(channels) > 1 and channels == tuple(range(channels[0], channels[-1] + 1))
     return f"{channels[0]}-{channels[-1]}" if together else ",".join(map(str, channels))
-
-
-def when(finding: Finding) -> str:
-    """Start and end as a person would write them down: timecode where there is one, else seconds."""
-    if finding.start_tc and finding.end_tc:
-        return f"{finding.start_tc} – {finding.end_tc}"
-    return f"{finding.start_seconds:.3f} – {finding.end_seconds:.3f} s"
 
 
 def _findings(event: ContentMetadata) -> Table | None:

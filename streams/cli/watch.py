@@ -21,6 +21,7 @@ from schemas.types import SCHEMA_OF, EventType
 from streams import topics
 from streams.cli import common, render
 from streams.local.state import bootstrap_of
+from streams.looks.timeline import when
 from streams.producer import Deliveries, make_producer
 from streams.watch import Heard, Watcher, concerns, planned
 
@@ -108,7 +109,7 @@ def _say(console: Console, heard: Heard, *, as_json: bool) -> None:
 
 def _about(event: Reaction) -> str:
     if event.finding is not None:
-        return f"{event.finding.code}  {render.when(event.finding)}  {event.finding.text}"
+        return f"{event.finding.code}  {when(event.finding)}  {event.finding.text}"
     figure = event.measurement
     return "" if figure is None else f"{figure.id} of {figure.stream} is {figure.value:.2f} {figure.unit} already"
 
