@@ -16,10 +16,9 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 from typing_extensions import Buffer
 
-from processors.decode.faults import FaultLog, reraise_memory
+from processors.decode.faults import reraise_memory
 from processors.decode.packets import demux, select
 from processors.decode.picture import layout_of
-from processors.decode.video import Timestamps
 from processors.source import SourcePolicy, open_container, open_source
 from schemas.errors import SourceChanged
 
@@ -105,8 +104,8 @@ def _frame(container: InputContainer, stream: av.VideoStream, start: int, end: i
 def _decoded(container: InputContainer, stream: av.VideoStream, frame_ticks: int) -> Iterator[tuple[av.VideoFrame, int, int]]:
     """Frames with pts and duration, from the next key frame on; pictures that lead it lack what they refer to."""
     stream.codec_context.flush_buffers()
-    times, key = Timestamps(frame_ticks), None
-    packets = itertools.dropwhile(lambda p: not p.is_keyframe, demux(container, stream, FaultLog(), lambda: 0))
+    key: int | None = None
+    packets = itertools.dropwhile(lambda p: not p.is_keyframe, demux(container, stream, lambda _: None))
     for packet in itertools.chain(packets, (None,)):
         if key is None and packet is not None:
             key = packet.pts
@@ -116,9 +115,9 @@ def _decoded(container: InputContainer, stream: av.VideoStream, frame_ticks: int
             reraise_memory(error)
             continue
         for frame in frames:
-            pts, duration = times.of(frame)
-            if key is None or pts >= key:
-                yield frame, pts, duration
+            pts = frame.pts if frame.pts is not None else frame.dts
+            if pts is not None and (key is None or pts >= key):
+                yield frame, pts, frame.duration or frame_ticks
 
 
 def thumbnail(frame: av.VideoFrame, moments: Moments) -> bytes | None:
