@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 
 from schemas.events import ContentMetadata
 from streams.cli import common
@@ -69,9 +70,9 @@ def export(
         typer.echo(exported.text.encode(), nl=False)
     else:
         _write(target, exported.text, force=force)
-        errors.print(f"{target}  {len(exported.text.encode()) / 1e6:.1f} MB")
+        errors.print(f"{target}  {decimal(target.stat().st_size)}", soft_wrap=True)
     for note in exported.notes:
-        errors.print(safe(note), style="yellow")
+        errors.print(safe(note), style="yellow", soft_wrap=True)
 
 
 def _default(chosen: Format, event: ContentMetadata) -> Path:

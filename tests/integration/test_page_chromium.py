@@ -55,9 +55,9 @@ class Opened:
             d => (typeof d === 'number' ? d : Date.parse(d.replace(' ', 'T') + 'Z')) / 1000 - 946684800)""")
 
 
-def open_page(browser: Browser, path: Path, text: str, **options: Any) -> Opened:
+def open_page(browser: Browser, path: Path, text: str) -> Opened:
     path.write_text(text, encoding="utf-8")
-    opened = Opened(browser.new_page(viewport={"width": 1366, "height": 768}, offline=True, **options))
+    opened = Opened(browser.new_page(viewport={"width": 1366, "height": 768}, offline=True))
     opened.page.on("console", lambda message: opened.said.append(f"{message.type}: {message.text}"))
     opened.page.on("pageerror", lambda error: opened.said.append(f"error: {error}"))
     opened.page.on("request", lambda request: opened.asked.append(request.url))
@@ -104,6 +104,8 @@ def test_a_click_leads_from_the_table_to_the_plot_and_back(shown: Opened, event:
     low, high = shown.range()
     assert 0 < low < black.start_seconds and black.end_seconds < high < 9
     assert shown.page.locator("tr.marked").get_attribute("id") == f"finding-{black.id}"
+    band = shown.js("() => document.getElementById('plot').layout.shapes.map(s => [s.x0 - 946684800000, s.x1 - 946684800000])")
+    assert band == [[black.start_seconds * 1000, black.end_seconds * 1000]]
     shown.page.locator("#whole").click()
     assert shown.range() == [0, 9]
     silence = next(f for f in event.findings if f.code == "audio.silence")
@@ -177,10 +179,12 @@ def test_nothing_hostile_acts(browser: Browser, tmp_path: Path) -> None:
     assert any("Content Security Policy" in said for said in opened.said)
 
 
-def test_it_follows_the_colour_scheme(browser: Browser, event: ContentMetadata, tmp_path: Path) -> None:
-    opened = open_page(
-        browser, tmp_path / "dark.html", page(event, read_curves(event), take(event, Settings())), color_scheme="dark"
-    )
-    assert opened.js("() => document.getElementById('plot').layout.font.color") == "#e6e9ed"
-    opened.page.emulate_media(color_scheme="light")
-    opened.page.wait_for_function("() => document.getElementById('plot').layout.font.color === '#1b1f24'")
+def test_it_follows_the_colour_scheme(shown: Opened) -> None:
+    for scheme, colour in (("dark", "#e6e9ed"), ("light", "#1b1f24")):
+        shown.page.emulate_media(color_scheme=scheme)
+        shown.page.wait_for_function("c => document.getElementById('plot').layout.font.color === c", arg=colour)
+        assert shown.page.locator("#plot .xtick text").first.evaluate("t => t.style.fill") == _rgb(colour)
+
+
+def _rgb(colour: str) -> str:
+    return "rgb({}, {}, {})".format(*bytes.fromhex(colour[1:]))

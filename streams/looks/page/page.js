@@ -39,9 +39,14 @@
   const dates = (range) => ({ "xaxis.range": range.map((value) => value + settings.origin) });
   const whole = [settings.start_ms, settings.end_ms];
 
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
   const zoom = (start, end) => {
     const margin = Math.max((end - start) * 0.5, 1000);
-    return Plotly.relayout(plot, dates([Math.max(whole[0], start - margin), Math.min(whole[1], end + margin)]));
+    const band = { type: "rect", xref: "x", yref: "paper", y0: 0, y1: 1, layer: "below", line: { width: 0 }, opacity: 0.18 };
+    const place = { x0: start + settings.origin, x1: end + settings.origin, fillcolor: colour("--accent") };
+    const range = dates([Math.max(whole[0], start - margin), Math.min(whole[1], end + margin)]);
+    return Plotly.relayout(plot, { ...range, shapes: [{ ...band, ...place }] });
   };
 
   const mark = (element) => {
@@ -53,7 +58,7 @@
     mark(element);
     if (!plot) return;
     zoom(Number(element.dataset.start), Number(element.dataset.end));
-    plot.scrollIntoView({ block: "nearest" });
+    plot.closest("section").scrollIntoView({ block: "start" });
   };
 
   document.addEventListener("click", (event) => {
@@ -79,22 +84,20 @@
   if (!plot) return;
 
   const colours = () => {
-    const style = getComputedStyle(document.documentElement);
-    const get = (name) => style.getPropertyValue(name).trim();
     const changes = {
-      "font.color": get("--text"),
-      "font.family": get("--font"),
-      "hoverlabel.bgcolor": get("--card"),
-      "hoverlabel.bordercolor": get("--line"),
-      "hoverlabel.font.color": get("--text"),
-      "modebar.color": get("--quiet"),
-      "modebar.activecolor": get("--text"),
+      "font.color": colour("--text"),
+      "font.family": colour("--font"),
+      "hoverlabel.bgcolor": colour("--card"),
+      "hoverlabel.bordercolor": colour("--line"),
+      "hoverlabel.font.color": colour("--text"),
+      "modebar.color": colour("--quiet"),
+      "modebar.activecolor": colour("--text"),
       "modebar.bgcolor": "rgba(0,0,0,0)",
-      "xaxis.spikecolor": get("--quiet"),
+      "xaxis.spikecolor": colour("--quiet"),
     };
     for (const axis of Object.keys(figure.layout).filter((name) => /^[xy]axis/.test(name))) {
-      changes[`${axis}.gridcolor`] = get("--line");
-      changes[`${axis}.linecolor`] = get("--line");
+      changes[`${axis}.gridcolor`] = colour("--line");
+      changes[`${axis}.linecolor`] = colour("--line");
     }
     return changes;
   };
@@ -123,7 +126,7 @@
       });
       document.getElementById("whole").addEventListener("click", () => {
         mark(null);
-        Plotly.relayout(plot, dates(whole));
+        Plotly.relayout(plot, { ...dates(whole), shapes: [] });
       });
       plot.addEventListener("mousemove", (event) => {
         const margin = plot.layout.margin;
