@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -46,15 +47,18 @@ class Course:
         """A nominal frame, at least one tick."""
         return max(1, round(self.frame))
 
-    def jump(self, distance: int, frames: int) -> int | None:
-        """By how many ticks a picture is off its place that comes ``frames`` frames after another; ``None`` if it is not."""
-        off = distance - frames * self.frame
+    def regular(self, frames: int) -> tuple[int, int]:
+        """The least and the greatest regular distance, in ticks, of a picture that comes ``frames`` frames after another."""
         if self.steady:
             rounding = Fraction(0 if self.frame.denominator == 1 else 1)
-            regular = abs(off) <= max(GAP_SHARE * self.frame, rounding)
-        else:
-            regular = 0 < distance <= VARYING_SECONDS * self.second + max(VARYING_FRAMES, frames) * self.frame
-        return None if regular else round(off)
+            most = max(GAP_SHARE * self.frame, rounding)
+            return math.ceil(frames * self.frame - most), math.floor(frames * self.frame + most)
+        return 1, math.floor(VARYING_SECONDS * self.second + max(VARYING_FRAMES, frames) * self.frame)
+
+    def jump(self, distance: int, frames: int) -> int | None:
+        """By how many ticks a picture is off its place that comes ``frames`` frames after another; ``None`` if it is not."""
+        low, high = self.regular(frames)
+        return None if low <= distance <= high else round(distance - frames * self.frame)
 
 
 class PictureClock:
@@ -67,6 +71,7 @@ class PictureClock:
 
     def __init__(self, clock: Clock, *, resets: bool) -> None:
         self.course = Course.of(clock)
+        self._regular = self.course.regular(1)
         self._resets = resets
         self.gaps: list[TimestampGap] = []
         self.gap_count = 0
@@ -112,6 +117,8 @@ class PictureClock:
 
         Packets in between are lost frames, or fields of this one: if either makes the distance regular it is no jump.
         """
+        if self._regular[0] <= distance <= self._regular[1]:
+            return None
         found = [(frames, self.course.jump(distance, frames)) for frames in {place.steps, 1}]
         off = [(frames, jump) for frames, jump in found if jump is not None]
         return min(off, key=lambda f: (abs(f[1]), f[0])) if len(off) == len(found) else None
