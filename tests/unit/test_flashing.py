@@ -293,7 +293,7 @@ def test_the_models_speak_beside_each_other() -> None:
     assert tasks.task(IRIS).spec.second_opinion
     assert tasks.task(BT1702).spec.findings == tasks.task(IRIS).spec.findings == (LUMINANCE, RED)
     assert finding_id("a", "v0", LUMINANCE, 5) != finding_id("a", "v0", LUMINANCE, 5, opinion=IRIS)
-    assert assemble._opinion(BT1702) is None
+    assert assemble.opinion(BT1702) is None
 
 
 @BOTH
