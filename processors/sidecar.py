@@ -49,6 +49,12 @@ class SidecarWriter:
         _put(uri, buffer.getvalue(), self.options)
         return uri
 
+    def write_track(self, asset: str, run: str, name: str, data: bytes) -> str:
+        """Write a track of a final event, a JSON list, and give its URI: ``{uri}/{asset}/{run}/tracks/{name}.json``."""
+        uri = f"{self.dataref(asset, run)}/tracks/{_name(name)}.json"
+        _put(uri, data, self.options)
+        return uri
+
     def dataref(self, asset: str, run: str) -> str:
         """The URI of a run's folder: what ``signals.dataref`` of the final event names."""
         return f"{self.uri.rstrip('/')}/{_name(asset)}/{_name(run)}"

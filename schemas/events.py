@@ -222,14 +222,27 @@ class Shot(Span):
     by: str
 
 
+class TrackRef(Wire):
+    """A track that is too long for a message: how many entries it has, and where they are, as a JSON list."""
+
+    count: int
+    dataref: str
+
+
 class Tracks(Wire):
-    """What happens when."""
+    """What happens when. A track that is in ``elsewhere`` is empty here."""
 
     shots: tuple[Shot, ...] = ()
     speech: tuple[dict[str, Any], ...] = ()
     text: tuple[dict[str, Any], ...] = ()
     labels: tuple[dict[str, Any], ...] = ()
     objects: tuple[dict[str, Any], ...] = ()
+    elsewhere: dict[str, TrackRef] = Field(default_factory=dict)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The tracks' names."""
+        return tuple(name for name in cls.model_fields if name != "elsewhere")
 
 
 class Finding(Span):

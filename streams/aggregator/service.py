@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from processors import assemble
 from processors.aggregate import Aggregate
+from processors.fit import fit
 from processors.lane import Lane
 from processors.sidecar import SidecarWriter
 from schemas import cloudevents
@@ -227,7 +229,8 @@ class Service:
             await self._save_signals(aggregate, lane)
         plan = aggregate.plan
         dataref = self._sidecar.dataref(plan.asset.id, plan.run)
-        event = await asyncio.to_thread(assemble.metadata, aggregate, dataref=dataref)
+        put = functools.partial(self._sidecar.write_track, plan.asset.id, plan.run)
+        event = await asyncio.to_thread(lambda: fit(assemble.metadata(aggregate, dataref=dataref), put))
         await self._speaker.react(live, live.log.close(event.findings), self._cause)
         await self._publish(live.run, event, plan)
         await self._speaker.tell(live, "complete", force=True)

@@ -39,12 +39,15 @@ def summary(event: ContentMetadata) -> RenderableType:
         c = event.coverage.video_frames
         lines.append(Text(f"{c.analysed} of {c.expected} frames analysed, {c.concealed} concealed, {c.missing} missing"))
     chunks = event.coverage.chunks
-    lines.append(
-        Text(f"{len(event.findings)} findings, {len(event.tracks.shots)} shots, {chunks.ok} of {chunks.expected} cells ok")
-    )
+    lines.append(Text(f"{len(event.findings)} findings, {_shot_count(event)} shots, {chunks.ok} of {chunks.expected} cells ok"))
     lines += [Text(f"gap in {g.stream}: {g.reason}", style="yellow") for g in event.coverage.gaps[:5]]
     lines += [Text.assemble(f"{v.profile}: ", (v.outcome, OUTCOME[v.outcome])) for v in event.verdicts]
     return Panel(Group(*lines), title="Dailies", title_align="left")
+
+
+def _shot_count(event: ContentMetadata) -> int:
+    elsewhere = event.tracks.elsewhere.get("shots")
+    return len(event.tracks.shots) if elsewhere is None else elsewhere.count
 
 
 def _table(title: str, *columns: str) -> Table:
