@@ -7,6 +7,7 @@ changes cells too, but here and there, now up and now down: only changes that oc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -21,9 +22,8 @@ from schemas.clock import Clock
 
 AREA = 0.25
 """Of the screen: more than this must change together."""
-TOGETHER_SECONDS, DOMINANT = 0.1, 2.0
-"""The picture as a whole changes one way if that much does so within this time, and at least so many times as much as the other
-way."""
+TOGETHER_SECONDS = 0.1
+"""The picture as a whole changes one way if within this time so much more of it does than changes the other way."""
 RED_CHANGE = 64.0
 """In 1/255: the share of a cell that must become or cease to be saturated red. What changes counts by its size."""
 
@@ -57,12 +57,11 @@ class Picture:
     def see(self, now: int, rising: float, falling: float, windows: Windows) -> None:
         """The next frame with changes. What has made a change of the picture makes no other one."""
         self.latest = [*(c for c in self.latest if now - c[0] < windows.together), (now, rising, falling)]
-        up, down = (sum(c[k] for c in self.latest) for k in (1, 2))
-        for way, much, other in ((1, up, down), (-1, down, up)):
-            if much > AREA and much >= DOMINANT * other:
-                self.latest = []
-                if way != self.way:
-                    self.way, self.times = way, [*self.times, now]
+        net = math.fsum(c[1] - c[2] for c in self.latest)
+        if abs(net) > AREA:
+            way, self.latest = 1 if net > 0 else -1, []
+            if way != self.way:
+                self.way, self.times = way, [*self.times, now]
 
     def most(self, now: int, windows: Windows) -> int:
         """The changes in the second up to ``now``."""

@@ -138,6 +138,13 @@ def test_a_flicker_reaches_bright_and_dark_parts_one_after_the_other() -> None:
     assert run.state["luminance_in_place"] == 0
 
 
+def test_a_small_fast_strobe_is_not_added_up() -> None:
+    """A sixth of the screen that flashes within the time in which the picture as a whole may change."""
+    still = greys([BLACK] * 60)
+    planes = within(greys(square_wave(60, 9.34, BLACK, WHITE)), still, slice(None), slice(0, 52))
+    assert found(BT1702, planes) == []
+
+
 def test_a_whip_pan_is_no_flash() -> None:
     """Every cell changes several times a second, but never more than a quarter of them one way."""
     rng = np.random.default_rng(2)
