@@ -177,6 +177,14 @@ def test_red(task: str) -> None:
 
 
 @BOTH
+def test_red_still_counts_when_it_is_gone(task: str) -> None:
+    planes = fields([(81, 128, 128), flashes.RED] * 4 + [(81, 128, 128)] * 8)
+    drafts, outcome = folded(task, signals(task, planes))
+    assert RED in codes(drafts)
+    assert folded(task, signals(task, planes, [8, 9])) == (drafts, outcome)
+
+
+@BOTH
 def test_the_noise_of_black_is_no_red(task: str) -> None:
     rng = np.random.default_rng(3)
     noise = [
