@@ -56,7 +56,7 @@ class Bt1702Model:
 
         new, windows = 0 if seen else 1, Windows.of(clock)
         changes = {LUMINANCE: _follow(luminance, see_luminance, rows, new, windows)}
-        no_red = not (red.any() or reds.high.any())
+        no_red = not (red.any() or reds.high.any() or reds.way.any())
         changes[RED] = np.zeros(len(rows), np.int64) if no_red else _follow(reds, see_red, rows, new, windows)
         after = luminance.to_state(_PREFIX[LUMINANCE]) | reds.to_state(_PREFIX[RED])
         after |= {

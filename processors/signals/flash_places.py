@@ -7,6 +7,7 @@ changes cells too, but here and there, now up and now down: only changes that oc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -15,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.signals.display_light import Plane
-from processors.signals.flash_cells import WHOLE, counts
+from processors.signals.flash_cells import LEAST, WHOLE, counts
 from processors.signals.intervals import least_ticks
 from schemas.clock import Clock
 
 AREA = 0.25
 """Of the screen: more than this must change together."""
-TOGETHER_SECONDS, DOMINANT = 0.1, 2.0
-"""The picture as a whole changes one way if that much does so within this time, and at least so many times as much as the other
-way."""
+TOGETHER_SECONDS = 0.1
+"""The picture as a whole changes one way if within this time so much more of it does than changes the other way."""
+PARTLY = 0.9 * LEAST / WHOLE
+"""By so much the mean of a cell must change for each 1/255 of it that does, to be the edge of a flash. What moves through a
+cell brightens one part of it and darkens another."""
 RED_CHANGE = 64.0
 """In 1/255: the share of a cell that must become or cease to be saturated red. What changes counts by its size."""
 
@@ -46,23 +49,22 @@ class Windows:
 
 @dataclass(slots=True)
 class Picture:
-    """The picture as a whole: ``latest`` are (pts, share that rose, share that fell) of frames that made no change of it yet,
-    ``times`` the pts of its opposing changes in the last second, ``way`` is the last one's direction.
+    """The picture as a whole: ``latest`` are (pts, share that rose less share that fell) of frames that made no change of it
+    yet, ``times`` the pts of its opposing changes in the last second, ``way`` is the last one's direction.
     """
 
-    latest: list[tuple[int, float, float]] = field(default_factory=list)
+    latest: list[tuple[int, float]] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     way: int = 0
 
-    def see(self, now: int, rising: float, falling: float, windows: Windows) -> None:
-        """The next frame with changes. What has made a change of the picture makes no other one."""
-        self.latest = [*(c for c in self.latest if now - c[0] < windows.together), (now, rising, falling)]
-        up, down = (sum(c[k] for c in self.latest) for k in (1, 2))
-        for way, much, other in ((1, up, down), (-1, down, up)):
-            if much > AREA and much >= DOMINANT * other:
-                self.latest = []
-                if way != self.way:
-                    self.way, self.times = way, [*self.times, now]
+    def see(self, now: int, rising: float, windows: Windows) -> None:
+        """The next frame with changes; less than 0 is falling. What has made a change of the picture makes no other one."""
+        self.latest = [*(c for c in self.latest if now - c[0] < windows.together), (now, rising)]
+        net = math.fsum(c[1] for c in self.latest)
+        if abs(net) > AREA:
+            way, self.latest = 1 if net > 0 else -1, []
+            if way != self.way:
+                self.way, self.times = way, [*self.times, now]
 
     def most(self, now: int, windows: Windows) -> int:
         """The changes in the second up to ``now``."""
@@ -115,10 +117,12 @@ class Places:
         self._reach(nits)
         up = counts(nits - self.low, self.low, hdr=hdr) & (self.way <= 0)
         down = counts(self.high - nits, nits, hdr=hdr) & (self.way >= 0) & ~up
-        if up.any() or down.any():
-            risen = np.where(counts(nits - self.last, self.last, hdr=hdr), rise, WHOLE)
-            fallen = np.where(counts(self.last - nits, nits, hdr=hdr), fall, WHOLE)
-            self._change(now, nits, up, down, np.where(up, risen, fallen), windows)
+        step, still = nits - self.last, ~(up | down)
+        part = _partly(step, rise, still) - _partly(-step, fall, still)
+        if part or not still.all():
+            risen = np.where(counts(step, self.last, hdr=hdr), rise, WHOLE)
+            fallen = np.where(counts(-step, nits, hdr=hdr), fall, WHOLE)
+            self._change(now, nits, up, down, np.where(up, risen, fallen), windows, part)
         self.last = nits
 
     def see_red(self, now: int, share: Plane, windows: Windows) -> None:
@@ -153,11 +157,16 @@ class Places:
     def _reach(self, value: Plane) -> None:
         self.high, self.low = np.maximum(self.high, value), np.minimum(self.low, value)
 
-    def _change(self, now: int, value: Plane, up: Mask, down: Mask, amount: NDArray[Any], windows: Windows) -> None:
-        """Note which cells rose or fell, and how much of each, in 1/255. What changed has no extreme but this value now."""
+    def _change(
+        self, now: int, value: Plane, up: Mask, down: Mask, amount: NDArray[Any], windows: Windows, part: float = 0.0
+    ) -> None:
+        """Note which cells rose or fell, and how much of each, in 1/255. What changed has no extreme but this value now.
+
+        ``part`` is the share of the screen by which more rose than fell in cells that did not change.
+        """
         share = amount.astype(np.uint8)
         rising, falling = (float(share[cells].sum()) / (WHOLE * share.size) for cells in (up, down))
-        self.picture.see(now, rising, falling, windows)
+        self.picture.see(now, rising - falling + part, windows)
         if max(rising, falling) > AREA:
             share = share * ((up & (rising > AREA)) | (down & (falling > AREA)))
             self.changes, self.times = np.concatenate([self.changes, share[None]]), np.append(self.times, np.int64(now))
@@ -165,3 +174,10 @@ class Places:
         changed = up | down
         self.way = np.where(changed, np.where(up, 1, -1), self.way).astype(np.int8)
         self.high, self.low = np.where(changed, value, self.high), np.where(changed, value, self.low)
+
+
+def _partly(change: Plane, share: Shares, cells: Mask) -> float:
+    """The share of the screen that changed enough in those of the cells that a flash covers in part."""
+    if not share.any():
+        return 0.0
+    return float(share[cells & (change >= PARTLY * share)].sum()) / (WHOLE * share.size)

@@ -45,7 +45,7 @@ def column(parts: list[Signals], name: str) -> np.ndarray:  # type: ignore[type-
 
 
 @pytest.mark.parametrize("task", [BT1702, IRIS])
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(plan=stretches, seed=st.integers(0, 1 << 30), data=st.data())
 def test_any_cutting_gives_the_same(task: str, plan: list[Stretch], seed: int, data: st.DataObject) -> None:
     planes, pts = stream(plan, seed)

@@ -138,6 +138,13 @@ def test_a_flicker_reaches_bright_and_dark_parts_one_after_the_other() -> None:
     assert run.state["luminance_in_place"] == 0
 
 
+def test_a_small_fast_strobe_is_not_added_up() -> None:
+    """A sixth of the screen that flashes within the time in which the picture as a whole may change."""
+    still = greys([BLACK] * 60)
+    planes = within(greys(square_wave(60, 9.34, BLACK, WHITE)), still, slice(None), slice(0, 52))
+    assert found(BT1702, planes) == []
+
+
 def test_a_whip_pan_is_no_flash() -> None:
     """Every cell changes several times a second, but never more than a quarter of them one way."""
     rng = np.random.default_rng(2)
@@ -167,6 +174,14 @@ def test_red(task: str) -> None:
     assert RED not in codes(drafts)
     slow = folded(task, signals(task, fields(square_wave(75, 2.5, (81, 128, 128), red))))[0]
     assert RED not in codes(slow)
+
+
+@BOTH
+def test_red_still_counts_when_it_is_gone(task: str) -> None:
+    planes = fields([(81, 128, 128), flashes.RED] * 4 + [(81, 128, 128)] * 8)
+    drafts, outcome = folded(task, signals(task, planes))
+    assert RED in codes(drafts)
+    assert folded(task, signals(task, planes, [8, 9])) == (drafts, outcome)
 
 
 @BOTH
