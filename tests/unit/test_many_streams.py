@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -124,8 +125,9 @@ class Packet(bytes):
 
 def test_pyavs_own_end_of_such_a_file_is_an_end() -> None:
     noted: list[str] = []
-    assert list(demux(Ending(), object(), noted.append)) == [b"x"] and noted == []
-    assert list(read_packets(Ending(), [object()])) == [b"x"]
+    stream: Any = object()
+    assert list(demux(Ending(), stream, noted.append)) == [b"x"] and noted == []
+    assert list(read_packets(Ending(), [stream])) == [b"x"]
 
 
 def test_pictures_alone(tmp_path: Path) -> None:
