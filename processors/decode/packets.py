@@ -41,6 +41,8 @@ def demux(container: InputContainer, stream: StreamT, note: Callable[[str], None
                     yield packet
                 errors = 0
             return
+        except IndexError:  # PyAV's own end where a stream appeared on the way: asked again, it ends in peace
+            errors += 1
         except FFmpegError as error:
             reraise_memory(error)
             errors += 1

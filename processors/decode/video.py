@@ -71,6 +71,7 @@ class VideoReader:
         context = self._stream.codec_context
         self._hidden = hidden_test(context.name, context.extradata)
         self._errors: dict[int, str] = {}
+        self._reached = job.seek is None
         self._past_end = False
 
     def frames(self) -> Iterator[tuple[NativeFrame, bool]]:
@@ -86,16 +87,17 @@ class VideoReader:
             if job.start is not None and raw < job.start:
                 continue
             owned = job.end is None or raw < job.end
-            if (owned and self._past_end) or (job.counted and clock.is_late(raw)):
-                if owned:
-                    self._add("a frame comes too late in presentation order", raw)
+            if job.counted and clock.is_late(raw):
+                continue  # its number is among the lost ones, or this is another picture of the same packet
+            if owned and self._past_end:
+                self._add("a frame comes too late in presentation order", raw)
                 continue
             place = self._numbers.place(raw)
             self._lose(place.lost)
             number, (pts, duration) = place.number, clock.place(raw, picture.duration, place, noted=before)
             self._past_end, before = not owned, owned
             if (message := self._errors.pop(raw, None)) is not None and owned:
-                self._faults.add(message, number, number + 1, pts, pts + duration)
+                self._faults.add(message, number, number + 1, pts, pts + self._length(duration))
             frame = self._read(picture, pts, duration, number, owned)
             if frame is not None:
                 yield frame, owned
@@ -108,11 +110,16 @@ class VideoReader:
             reraise_memory(error)
             if owned:
                 message = f"{picture.format.name}: {describe(error)}"
-                self._faults.add(message, number, number + 1, pts, pts + duration)
+                self._faults.add(message, number, number + 1, pts, pts + self._length(duration))
             return None
         if frame.corrupt and owned:
-            self._faults.add(CONCEALED, number, number + 1, pts, pts + duration)
+            self._faults.add(CONCEALED, number, number + 1, pts, pts + self._length(duration))
         return frame
+
+    def _length(self, duration: int) -> int:
+        """Of a damaged frame, in ticks: what demuxers say of its duration depends on what they read before."""
+        course = self.clock.course
+        return course.ticks if course.steady else duration
 
     def _lose(self, lost: Iterable[Lost]) -> None:
         end = self._job.end
@@ -166,7 +173,12 @@ class VideoReader:
         return self._from_key_frame(self._job.seek)
 
     def _demux(self) -> Packets:
-        return demux(self._container, self._stream, lambda message: self._add(message, None))
+        return demux(self._container, self._stream, self._read_error)
+
+    def _read_error(self, message: str) -> None:
+        """Errors on the way to the first packet, and those past the end, are other jobs' matter."""
+        if self._reached and not self._past_end:
+            self._add(message, None)
 
     def _from_key_frame(self, key: Seek) -> Packets:
         ticks = 1 / Fraction(*self._job.clock.tick)
@@ -180,6 +192,7 @@ class VideoReader:
             packets = self._demux()
             for packet in packets:
                 if _is_key(packet, key):
+                    self._reached = True
                     return itertools.chain([packet], packets)
                 if packet.dts is not None and packet.dts > key.dts:
                     break

@@ -156,5 +156,5 @@ def _packets(container: InputContainer, streams: list[Any]) -> Iterator[Packet[A
                     yield packet
         except av.error.MemoryError:
             raise
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, IndexError):  # an index: PyAV's own end where a stream appeared on the way
             errors, more = errors + 1, True

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
 from processors.analyse import analyse
+from processors.decode.packets import demux
+from processors.probe.packets import _packets as read_packets
 from schemas.events import ContentMetadata
 from tests.decoding import picture
 
@@ -76,6 +80,54 @@ def test_many_channels(layout: str, channels: int, tmp_path: Path) -> None:
     (stream,) = event.technical.streams
     assert stream.channels == channels
     assert offsets(event, "a0") == pytest.approx([offset(0, channel) for channel in range(channels)], abs=1e-3)
+
+
+def test_a_stream_that_appears_on_the_way(tmp_path: Path) -> None:
+    with_sound = tmp_path / "b.ts"
+    with av.open(str(with_sound), "w", options={"output_ts_offset": "1"}) as container:
+        video = container.add_stream("mpeg2video", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("mp2", rate=48000, layout="mono")
+        for number in range(25):
+            frame = av.VideoFrame.from_ndarray(picture(number, 64, 48), format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(video.encode(frame))
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 48000), np.int16), format="s16", layout="mono")
+        block.sample_rate, block.pts = 48000, 0
+        container.mux(sound.encode(block))
+        for stream in (video, sound):
+            container.mux(stream.encode(None))
+    path = tmp_path / "both.ts"
+    before = write(tmp_path / "a.ts").read_bytes()
+    around = before * (1_000_000 // len(before))  # beyond what is read to open the file, at either end
+    path.write_bytes(around + with_sound.read_bytes() + around)
+    event = examined(path)
+    assert set(event.coverage.streams) == {"v0"}
+    assert event.coverage.streams["v0"].decoded == 25 * (2 * (1_000_000 // len(before)) + 1)
+
+
+class Ending:
+    """A container as PyAV's is whose streams have grown in number while it was read."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def demux(self, _: object) -> Iterator[bytes]:
+        self.asked += 1
+        if self.asked == 1:
+            yield Packet(b"x")
+            raise IndexError("list index out of range")
+
+
+class Packet(bytes):
+    size = 1
+
+
+def test_pyavs_own_end_of_such_a_file_is_an_end() -> None:
+    noted: list[str] = []
+    stream: Any = object()
+    assert list(demux(Ending(), stream, noted.append)) == [b"x"] and noted == []
+    assert list(read_packets(Ending(), [stream])) == [b"x"]
 
 
 def test_pictures_alone(tmp_path: Path) -> None:
