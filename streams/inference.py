@@ -22,7 +22,7 @@ from schemas.types import EventType
 from streams.app import BUFFERED_CHUNKS, make_app, publish, raw_topic
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
-from streams.decoder.needs import group_id
+from streams.groups import inference_group
 from streams.guard import Guard, Killed, ProcessLost, Retries
 from streams.log import get_logger
 from streams.record import Record
@@ -77,7 +77,7 @@ def make(settings: Settings, bootstrap: str, *, group: str, tasks: Sequence[str]
     ``SetupError`` for a group without tasks, and for tasks that are not in it.
     """
     loaded = load(select(group, tasks), _device(settings, group))
-    app = make_app(group_id(group), settings, bootstrap=bootstrap, stream_buffer_maxsize=BUFFERED_CHUNKS)
+    app = make_app(inference_group(group), settings, bootstrap=bootstrap, stream_buffer_maxsize=BUFFERED_CHUNKS)
     letters, retries = DeadLetters(app), Retries(settings.attempts)
     guard = Guard(app, f"inference-{group}", letters, retries)
     ledger = AttemptLedger(settings.data_dir / "attempts" / f"inference-{group}", settings.attempts)

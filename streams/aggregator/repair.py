@@ -15,9 +15,8 @@ from processors.aggregate import Aggregate, StreamState
 from processors.lane import Lane
 from processors.tasks.base import NATIVE
 from schemas.manifest import Manifest, Offsets, RepairCheck
-from streams.decoder.chunklog import ChunkLog
-from streams.decoder.needs import group_id
-from streams.decoder.source_of_jobs import GROUP as DECODERS
+from streams.chunklog import ChunkLog
+from streams.groups import DECODERS, inference_group
 
 JobKey = tuple[str, int]
 """Stream id, segment."""
@@ -78,7 +77,7 @@ def _of_job(state: StreamState, key: JobKey, job: Issued, lanes: list[Lane]) -> 
             if record.rendition == NATIVE or record.topic is None or record.partition is None or record.offset is None:
                 yield Waiting(key, *read_by_decoder, what)
             else:
-                yield Waiting(key, group_id(lane.task.group), record.topic, record.partition, record.offset, what)
+                yield Waiting(key, inference_group(lane.task.group), record.topic, record.partition, record.offset, what)
 
 
 def _missing(lane: Lane, manifest: Manifest) -> list[int]:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from confluent_kafka import KafkaException
 
 from streams.attempts import AttemptLedger
+from streams.chunklog import ChunkLog
 from streams.decoder.budget import Budget
 from streams.decoder.cancellations import Cancellations
-from streams.decoder.chunklog import ChunkLog
 from streams.decoder.needs import readers
 from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.decoder.worker import HANDLER, Shared, Worker, end_process

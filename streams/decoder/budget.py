@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
 
-from streams.decoder.chunklog import ChunkLog
+from streams.chunklog import ChunkLog
 from streams.decoder.ledger import ChunkLedger, Entry
 from streams.decoder.offsets import TP
-from streams.decoder.source_of_jobs import GROUP, MEMBERS_EACH
+from streams.decoder.source_of_jobs import MEMBERS_EACH
+from streams.groups import DECODERS
 from streams.log import get_logger
 from streams.producer import Delivered
 from streams.topics import MIB, Topic
@@ -71,7 +72,7 @@ class Budget:
     def take_stock(self) -> None:
         """Count what an earlier life of this process may have left. Raises ``KafkaException`` if the broker is away."""
         tps = [tp for readers in self._readers.values() for tp in readers.partitions()]
-        self._members = _decoders(self._log.members([GROUP]))
+        self._members = _decoders(self._log.members([DECODERS]))
         starts, ends = self._log.starts(tps), self._log.ends(tps)
         with self._room:
             for tp in tps:
@@ -160,7 +161,7 @@ class Budget:
             tps = self._ledger.partitions()
         groups = {group for tp in tps for group in self._groups(tp)}
         starts, ends = self._log.starts(tps), self._log.ends(tps)
-        members = self._log.members({GROUP, *groups})
+        members = self._log.members({DECODERS, *groups})
         self._members = _decoders(members)
         committed = self._committed(tps, members)
         with self._room:
@@ -196,4 +197,4 @@ class Budget:
 
 def _decoders(members: Mapping[str, int]) -> int:
     """The live decoders. One that has not joined yet counts too: it is this one."""
-    return max(1, -(-members[GROUP] // MEMBERS_EACH))
+    return max(1, -(-members[DECODERS] // MEMBERS_EACH))

@@ -10,14 +10,8 @@ from processors.tasks import agent_task, registry
 from schemas.errors import WireError
 from schemas.plan import Job
 from streams.decoder.budget import Readers
+from streams.groups import inference_group
 from streams.topics import CHUNKS
-
-INFERENCE_GROUP_PREFIX = "dailies-inference-"
-
-
-def group_id(group: str) -> str:
-    """The Kafka consumer group of a task group."""
-    return f"{INFERENCE_GROUP_PREFIX}{group}"
 
 
 def readers() -> dict[str, Readers]:
@@ -25,7 +19,7 @@ def readers() -> dict[str, Readers]:
     found: dict[str, set[str]] = {rendition: set() for rendition in CHUNKS}
     for task in registry().values():
         if task.spec.where == "agent":
-            found[task.spec.rendition].add(group_id(task.spec.group))
+            found[task.spec.rendition].add(inference_group(task.spec.group))
     return {rendition: Readers(CHUNKS[rendition], frozenset(groups)) for rendition, groups in found.items()}
 
 
@@ -44,7 +38,7 @@ class Need:
         except KeyError as error:
             raise WireError(f"a job for another version: {error.args[0]}") from error
         readers = [spec for spec in specs if spec.rendition == rendition]
-        return cls(tuple(spec.name for spec in readers), frozenset(group_id(spec.group) for spec in readers))
+        return cls(tuple(spec.name for spec in readers), frozenset(inference_group(spec.group) for spec in readers))
 
     @property
     def header(self) -> bytes:

@@ -12,11 +12,10 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from streams.decoder.offsets import TP, OffsetTracker, Ticket
+from streams.groups import DECODERS
 from streams.log import CLIENT_LOGGER, get_logger
 from streams.record import Record
 from streams.topics import MAX_MESSAGE_BYTES, SEGMENTS, SEGMENTS_URGENT, Topic
-
-GROUP = "dailies-decoder"
 
 MEMBERS_EACH = 2
 """Members of the group that each decoder is: one per topic. The sticky assignment balances the sum over a member's topics, so
@@ -57,7 +56,7 @@ def consumer_config(bootstrap: str) -> dict[str, Any]:
     """
     return {
         "bootstrap.servers": bootstrap,
-        "group.id": GROUP,
+        "group.id": DECODERS,
         "group.protocol": "classic",
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": SESSION_MS,

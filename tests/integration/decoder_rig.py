@@ -19,7 +19,7 @@ from schemas.plan import AssetRef, AudioFormat, Job
 from schemas.types import EventType
 from streams import topics
 from streams.connect import Bystander
-from streams.decoder.source_of_jobs import GROUP
+from streams.groups import DECODERS
 from streams.producer import Deliveries, make_producer
 from streams.record import Record
 from streams.settings import Settings
@@ -129,7 +129,7 @@ def failures(bootstrap: str, asset: str) -> list[dict[str, Any]]:
 def committed(bootstrap: str, place: Any) -> bool:
     """Whether the decoder group has committed past a job."""
     asked = (place.topic, place.partition)
-    with Bystander(bootstrap, GROUP) as bystander:
+    with Bystander(bootstrap, DECODERS) as bystander:
         return bystander.committed([asked], 30).get(asked, 0) > place.offset
 
 

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from schemas.ids import digest
 from streams import topics
-from streams.decoder.chunklog import ChunkLog
+from streams.chunklog import ChunkLog
 from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.decoder.worker import EXIT_SOFTWARE
 from streams.local.broker import Broker

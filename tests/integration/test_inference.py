@@ -20,7 +20,7 @@ from schemas.chunk import Chunk
 from schemas.types import EventType
 from streams import admin, inference
 from streams.deadletters import DeadLetter
-from streams.decoder.needs import group_id
+from streams.groups import inference_group
 from streams.local.broker import Broker
 from streams.record import Record
 from streams.topics import CHUNKS, DEAD_LETTERS, INFERENCES, Topic
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.kafka
 
 AUDIO = CHUNKS["audio"]
 TIME = "2026-01-02T03:04:05Z"
-GROUP = group_id(inference.SIGNALS)
+GROUP = inference_group(inference.SIGNALS)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from streams.chunklog import ChunkLog
 from streams.decoder.budget import TYPICAL_BYTES, Budget, Readers
-from streams.decoder.chunklog import ChunkLog
 from streams.decoder.offsets import TP
-from streams.decoder.source_of_jobs import GROUP, MEMBERS_EACH
+from streams.decoder.source_of_jobs import MEMBERS_EACH
+from streams.groups import DECODERS
 from streams.producer import Delivered
 from streams.topics import Topic
 
@@ -36,7 +37,7 @@ class LogInMemory(ChunkLog):
         return dict.fromkeys(tps, self.end)
 
     def members(self, groups: Iterable[str]) -> dict[str, int]:
-        return {group: self.decoders * MEMBERS_EACH if group == GROUP else 0 for group in groups}
+        return {group: self.decoders * MEMBERS_EACH if group == DECODERS else 0 for group in groups}
 
     def committed(self, group: str, tps: Iterable[TP]) -> dict[TP, int]:
         return dict.fromkeys(tps, self.groups[group]) if group in self.groups else {}

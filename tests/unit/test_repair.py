@@ -17,8 +17,7 @@ from schemas.types import EventType
 from streams.aggregator.jobs import Repairs
 from streams.aggregator.repair import Waiting
 from streams.aggregator.service import Service
-from streams.decoder.needs import group_id
-from streams.decoder.source_of_jobs import GROUP
+from streams.groups import DECODERS, inference_group
 from tests.sums import CHUNKS, PLANNED, SEGMENTS, Kafka, SumTask, cell, manifest, messages_of, plan, seeded
 
 TICK = ({"ce_type": EventType.TICK.encode()}, b"{}")
@@ -60,7 +59,7 @@ class Rig:
 
     def decoded(self) -> None:
         """The decoders have committed every job so far."""
-        self.committed[GROUP] = {"media.segments/0": len(self.kafka.sent)}
+        self.committed[DECODERS] = {"media.segments/0": len(self.kafka.sent)}
 
     def final(self) -> ContentMetadata:
         (body,) = self.kafka.finals()
@@ -194,7 +193,7 @@ def test_a_chunk_is_lost_when_its_group_or_its_log_has_passed_it(tmp_path: Path,
                 await rig.service.handle({"ce_type": EventType.CELL.encode(), **c.headers()}, c.value)
             await rig.service.handle({"ce_type": EventType.MANIFEST.encode()}, said.to_bytes())
             rig.decoded()
-            rig.committed[group_id("signals")] = {"media.chunks.proxy/3": committed}
+            rig.committed[inference_group("signals")] = {"media.chunks.proxy/3": committed}
             rig.starts = {"media.chunks.proxy/3": start}
             await rig.look()
 

@@ -1,0 +1,12 @@
+"""The consumer groups: whose committed offsets say what has been read."""
+
+from __future__ import annotations
+
+DECODERS = "dailies-decoder"
+
+_INFERENCE = "dailies-inference-"
+
+
+def inference_group(group: str) -> str:
+    """The consumer group of a task group."""
+    return f"{_INFERENCE}{group}"
