@@ -11,8 +11,7 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from streams.connect import Bystander
-from streams.decoder.offsets import TP
+from streams.connect import Bystander, Place
 from streams.log import CLIENT_LOGGER, get_logger
 
 _log = get_logger(__name__)
@@ -40,15 +39,15 @@ class ChunkLog:
                 bystander.close()
             self._bystanders.clear()
 
-    def starts(self, tps: Iterable[TP]) -> dict[TP, int]:
+    def starts(self, tps: Iterable[Place]) -> dict[Place, int]:
         """Where each log begins."""
         return self._offsets(tps, OffsetSpec.earliest())
 
-    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+    def ends(self, tps: Iterable[Place]) -> dict[Place, int]:
         """The next offset of each log."""
         return self._offsets(tps, OffsetSpec.latest())
 
-    def _offsets(self, tps: Iterable[TP], spec: OffsetSpec) -> dict[TP, int]:
+    def _offsets(self, tps: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
         asked = {TopicPartition(topic, partition): spec for topic, partition in tps}
         if not asked:
             return {}
@@ -63,14 +62,14 @@ class ChunkLog:
         answers = self._admin.describe_consumer_groups(asked, request_timeout=_SECONDS)
         return {group: _count(future) for group, future in answers.items()}
 
-    def committed(self, group: str, tps: Iterable[TP]) -> dict[TP, int]:
+    def committed(self, group: str, tps: Iterable[Place]) -> dict[Place, int]:
         """The group's next offset of every partition where it has committed one."""
         with self._lock:
             if group not in self._bystanders:
                 self._bystanders[group] = Bystander(self._bootstrap, group)
             return self._bystanders[group].committed(tps, _SECONDS)
 
-    def register(self, group: str, tps: Iterable[TP]) -> bool:
+    def register(self, group: str, tps: Iterable[Place]) -> bool:
         """Make a group known to the broker as a reader of these partitions, from where their logs begin.
 
         Where the group has committed already it is left as it is. False if it could not be done everywhere because the
@@ -95,7 +94,7 @@ class ChunkLog:
             _log.info("group registered", group=group, topic=wanted[0][0], partitions=len(new))
         return not errors
 
-    def delete(self, below: Mapping[TP, int]) -> dict[TP, int]:
+    def delete(self, below: Mapping[Place, int]) -> dict[Place, int]:
         """Delete the records below each offset; where the logs begin then."""
         if not below:
             return {}
