@@ -180,7 +180,8 @@ def test_mono_tracks_are_presentations_in_pairs(media_dir: Path) -> None:
     assert named == {("a0", "p0"), ("a1", "p0"), ("a2", "p1"), ("a3", "p1")}
     assert (event.clocks["v0"].start_timecode, event.technical.streams[0].timecode_source) == ("08:00:37:05", "container")
     # The file is cut short, which decoding tells of; what its headers say agrees.
-    assert not [f for f in event.findings if f.code == "av.duration_mismatch" or (f.code == "container.mismatch" and not f.start)]
+    codes = {f.code for f in event.findings if f.code != "container.mismatch" or f.start == 0}
+    assert codes.isdisjoint({"av.duration_mismatch", "container.mismatch"})
 
 
 DIFFERING = {
