@@ -18,10 +18,11 @@ from bench.decoders import PyavPool, ffmpeg_decode
 from processors.analyse import analyse
 from processors.equal import differences
 from processors.source import to_uri
+from processors.tasks import registry
 from schemas.events import ContentMetadata
 from streams.client import Follower, Upload, publish
 
-LIGHT = ("native-picture", "loudness", "audio-qc")
+LIGHT = tuple(name for name, task in registry().items() if task.spec.group != "networks")
 """Tasks whose cost is the same on every machine: without the networks."""
 
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.clock import Rational
-from schemas.events import Compared
 from schemas.plan import PictureFacts, StreamPlan
+from schemas.technical import Compared
 
 RATE_TOLERANCE = 2e-4
 """Of a frame rate: 29.97 is 30000/1001 as people write it, 24 is not 24000/1001."""

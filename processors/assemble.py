@@ -20,23 +20,21 @@ from processors.tasks.base import Outcome
 from processors.technical import technical
 from schemas.errors import ProfileError
 from schemas.events import (
-    ActiveArea,
     AssetCoverage,
     ChunkCoverage,
     ContentMetadata,
     Finding,
     Measurement,
-    Presentation,
     Producer,
     Run,
     Shot,
     SignalsRef,
-    Technical,
     Tracks,
     Verdict,
 )
 from schemas.ids import finding_id
 from schemas.plan import NoPlan, Plan
+from schemas.technical import ActiveArea, Presentation, Technical
 
 DECODER = "p0"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from schemas.events import Presentation, PresentationPart
 from schemas.plan import ChannelLabel, Plan, StreamPlan
+from schemas.technical import Presentation, PresentationPart
 
 SOUNDFIELDS = {
     "sgM": "mono",

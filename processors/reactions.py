@@ -29,8 +29,9 @@ from processors.tasks.base import FoldRun, RunningFold
 from schemas.cell import CellResult, CellStatus
 from schemas.chunk import hop_edge
 from schemas.errors import ProfileError
-from schemas.events import Finding, Measurement, Reaction, RuleReaction, Watermark
+from schemas.events import Finding, Measurement
 from schemas.ids import finding_id, identity
+from schemas.reactions import Reaction, RuleReaction, Watermark
 
 STANDING = ("new", "update", "end")
 """Phases after which there is a finding."""

@@ -10,8 +10,9 @@ from processors.agreement import compared
 from processors.mismatch import measured_rate
 from processors.presentations import layout
 from schemas.clock import Rational
-from schemas.events import ActiveArea, Measurement, Presentation, Technical, TechnicalStream
+from schemas.events import Measurement
 from schemas.plan import StreamPlan
+from schemas.technical import ActiveArea, Presentation, Technical, TechnicalStream
 
 _PLAIN = (
     *("id", "index", "kind", "codec", "decision", "reason", "duration", "bit_rate", "language", "title", "disposition"),

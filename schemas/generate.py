@@ -9,9 +9,10 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
-from schemas.events import ContentMetadata, Progress, Reaction
+from schemas.events import ContentMetadata
 from schemas.manifest import JobFailed, Manifest, RepairCheck
 from schemas.plan import Cancel, Job, NoPlan, Plan
+from schemas.reactions import Progress, Reaction
 from schemas.types import SCHEMA_OF, EventType
 
 FOLDER = Path(__file__).parent / "json"

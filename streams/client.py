@@ -12,7 +12,8 @@ import orjson
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from schemas import cloudevents
-from schemas.events import ContentMetadata, Progress
+from schemas.events import ContentMetadata
+from schemas.reactions import Progress
 from schemas.types import EventType
 from streams import topics
 from streams.producer import Deliveries, make_producer

@@ -10,7 +10,8 @@ from typing import Self
 import orjson
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from schemas.events import ContentMetadata, Progress, Reaction
+from schemas.events import ContentMetadata
+from schemas.reactions import Progress, Reaction
 from streams import topics
 from streams.client import POLL_SECONDS, make_consumer, read_all
 

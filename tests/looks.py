@@ -19,12 +19,11 @@ from schemas.events import (
     RuleResult,
     Run,
     Shot,
-    Technical,
-    TechnicalStream,
     Tracks,
     Verdict,
 )
 from schemas.plan import AssetRef, Correlation
+from schemas.technical import Technical, TechnicalStream
 
 RATE = 25
 CLOCK = Clock(tick=(1, 25), frame_rate=(25, 1), start_timecode="10:00:00:00")

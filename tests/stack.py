@@ -13,7 +13,7 @@ from schemas.events import ContentMetadata
 from streams.local.state import running
 
 QUICK = ("native-picture", "loudness", "audio-qc")
-"""The tasks that cost next to nothing: all but the shot network."""
+"""Tasks that cost next to nothing."""
 
 
 def options(tasks: tuple[str, ...] | None) -> tuple[str, ...]:

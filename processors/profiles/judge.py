@@ -6,17 +6,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from processors.profiles.model import Profile, Rule
-from schemas.events import (
-    AssetCoverage,
-    Finding,
-    Measurement,
-    Outcome,
-    RuleReaction,
-    RuleResult,
-    Status,
-    Technical,
-    Verdict,
-)
+from schemas.events import AssetCoverage, Finding, Measurement, Outcome, RuleResult, Status, Verdict
+from schemas.reactions import RuleReaction
+from schemas.technical import Technical
 
 _ORDER: dict[Outcome, int] = {"fail": 0, "review": 1, "not_evaluated": 2, "pass": 3}
 _ONLY_WORSE_MEASUREMENTS = frozenset(

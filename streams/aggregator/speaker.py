@@ -6,9 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from processors.reactions import Entry
-from schemas.events import Progress
 from schemas.ids import identity
 from schemas.plan import Plan
+from schemas.reactions import Progress
 from schemas.types import EventType
 from streams import topics
 from streams.aggregator.emit import Emit, event_headers

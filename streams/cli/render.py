@@ -10,7 +10,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from schemas.events import Compared, ContentMetadata, TechnicalStream, Verdict
+from schemas.events import ContentMetadata, Verdict
+from schemas.technical import Compared, TechnicalStream
 from streams.looks.timeline import when
 
 STATUS = {"complete": "green", "incomplete": "yellow", "unprocessable": "red"}

@@ -15,8 +15,9 @@ from rich.text import Text
 from processors.source import to_uri
 from schemas import cloudevents
 from schemas.errors import Unprocessable
-from schemas.events import ContentMetadata, Progress, Reaction
+from schemas.events import ContentMetadata
 from schemas.plan import Cancel
+from schemas.reactions import Progress, Reaction
 from schemas.types import SCHEMA_OF, EventType
 from streams import topics
 from streams.cli import common, render

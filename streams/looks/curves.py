@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from processors.sidecar import read_signals
 from processors.signals.sound_curves import sound_curves
 from schemas.cell import Signals
-from schemas.events import ContentMetadata, TechnicalStream
+from schemas.events import ContentMetadata
 from schemas.plan import AudioFormat
+from schemas.technical import TechnicalStream
 
 COLUMNS = 8000
 """Columns of a page's curves: at most 16,000 points and 256 KB a curve. A film of two hours has 0.9 s a column."""

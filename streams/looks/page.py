@@ -18,7 +18,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from schemas.clock import parse_timecode
-from schemas.events import ContentMetadata, RuleResult, Shot, Span, TechnicalStream
+from schemas.events import ContentMetadata, RuleResult, Shot, Span
+from schemas.technical import TechnicalStream
 from streams.looks.curves import Curves
 from streams.looks.figure import ORIGIN, figure, milliseconds
 from streams.looks.terminal import clock_time

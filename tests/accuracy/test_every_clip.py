@@ -16,8 +16,9 @@ from processors.equal import differences
 from processors.plan import PlanRequest, cut_points, make_plan
 from processors.probe import probe
 from processors.source import SourcePolicy, to_uri
-from schemas.events import ContentMetadata, Finding, TechnicalStream
+from schemas.events import ContentMetadata, Finding
 from schemas.plan import Plan
+from schemas.technical import TechnicalStream
 from tests.tools import MEDIA, require_tool
 
 pytestmark = pytest.mark.media

@@ -11,17 +11,8 @@ import pytest
 from processors import profiles
 from processors.profiles import Profile, Rule
 from schemas.errors import ProfileError
-from schemas.events import (
-    AssetCoverage,
-    ChunkCoverage,
-    Coverage,
-    Finding,
-    Gap,
-    Measurement,
-    Technical,
-    TechnicalStream,
-    Verdict,
-)
+from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Finding, Gap, Measurement, Verdict
+from schemas.technical import Technical, TechnicalStream
 
 RULE = """
 [[rules]]

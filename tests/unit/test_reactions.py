@@ -13,7 +13,8 @@ import pytest
 
 from processors import tasks
 from processors.sidecar import SidecarWriter
-from schemas.events import ContentMetadata, Reaction
+from schemas.events import ContentMetadata
+from schemas.reactions import Reaction
 from schemas.types import EventType
 from streams.aggregator.service import Service
 from tests.sums import CHUNKS, PLANNED, ROWS, SEGMENTS, Kafka, SumTask, cell, manifest, messages_of, plan, seeded

@@ -14,7 +14,6 @@ from processors.sample.compare import match
 from processors.sample.programme import FRAMES, LETTERBOX_LINES, PARTS, Programme
 from processors.sample.truth import Transition, know
 from schemas.events import (
-    ActiveArea,
     AssetCoverage,
     ChunkCoverage,
     ContentMetadata,
@@ -24,10 +23,10 @@ from schemas.events import (
     Producer,
     Run,
     Shot,
-    Technical,
     Tracks,
 )
 from schemas.plan import AssetRef, Correlation
+from schemas.technical import ActiveArea, Technical
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
-from schemas.events import (
-    AssetCoverage,
-    ChunkCoverage,
-    Compared,
-    ContentMetadata,
-    Presentation,
-    PresentationPart,
-    Run,
-    Technical,
-    TechnicalStream,
-)
+from schemas.events import AssetCoverage, ChunkCoverage, ContentMetadata, Run
 from schemas.plan import AssetRef, Correlation
+from schemas.technical import Compared, Presentation, PresentationPart, Technical, TechnicalStream
 from streams.cli.render import show
 
 
