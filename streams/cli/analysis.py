@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streams.cli import common, render
 from streams.cli.ingest import EXIT_INCOMPLETE, EXIT_UNPROCESSABLE
+from streams.looks.printable import printable
 
 EXIT = {"complete": 0, "incomplete": EXIT_INCOMPLETE, "unprocessable": EXIT_UNPROCESSABLE}
 
@@ -42,5 +43,5 @@ def analyse(
     if as_json:
         sys.stdout.write(event.model_dump_json() + "\n")
     else:
-        render.show(Console(), event)
+        render.show(Console(markup=False, emoji=False), printable(event))
     raise typer.Exit(EXIT[event.run.status])

@@ -40,7 +40,9 @@ def test_imports_point_one_way(package: str) -> None:
             assert not heads & KAFKA, f"{path.relative_to(ROOT)} speaks Kafka"
 
 
-@pytest.mark.parametrize("module", ["processors.decode.child", "processors.probe.child", "processors.tasks.shots"])
+@pytest.mark.parametrize(
+    "module", ["processors.decode.child", "processors.probe.child", "processors.thumbnails", "processors.tasks.shots"]
+)
 def test_decode_side_is_free_of_torch(module: str) -> None:
     code = f"import sys, {module}, processors.tasks; processors.tasks.registry(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
