@@ -86,7 +86,7 @@ class PictureClock:
         return 0 if self._raw is None else self._raw + self._length
 
     def about(self, raw: int | None) -> int:
-        """Where a timestamp (none: that of the next picture) lies in the time that pictures are given, if it is in its place."""
+        """Where a timestamp (none: the next picture's) lies in the time that pictures are given."""
         return self._shift + (self.expected if raw is None else raw)
 
     def raw(self, picture: av.VideoFrame) -> int:
