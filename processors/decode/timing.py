@@ -85,6 +85,10 @@ class PictureClock:
         """Where the next picture should lie, in raw ticks as the container would give them."""
         return 0 if self._raw is None else self._raw + self._length
 
+    def about(self, raw: int | None) -> int:
+        """Where a timestamp (none: the next picture's) lies in the time that pictures are given."""
+        return self._shift + (self.expected if raw is None else raw)
+
     def raw(self, picture: av.VideoFrame) -> int:
         """The picture's timestamp in raw ticks."""
         if picture.pts is not None:

@@ -130,7 +130,7 @@ class VideoReader:
 
     def _add(self, message: str, pts: int | None) -> None:
         """Note something that happened about here."""
-        number, at = self._numbers.next, self.clock.expected if pts is None else pts
+        number, at = self._numbers.next, self.clock.about(pts)
         self._faults.add(message, number, number + 1, at, at + self.clock.course.ticks)
 
     def _pictures(self) -> Iterator[av.VideoFrame]:

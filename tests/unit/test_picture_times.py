@@ -69,6 +69,13 @@ def test_time_increases_whatever_the_timestamps(raw: list[int], steady: bool, re
     assert set(back) <= {number for number, _ in jumps}
 
 
+def test_what_happens_behind_a_splice_lies_behind_it() -> None:
+    clock = PictureClock(STEADY, resets=False)
+    for number, pts in enumerate([5000, 5040, 0, 40]):
+        clock.place(pts, 40, Place(number), noted=number > 0)
+    assert (clock.about(None), clock.about(120)) == (5160, 5200)
+
+
 def test_lost_frames_are_no_jump() -> None:
     clock = PictureClock(STEADY, resets=False)
     for place, pts in ((Place(0), 0), (Place(3, ((1, 40), (2, 80)), 3), 120), (Place(4), 160)):
