@@ -62,11 +62,12 @@ $(BIN)/uv:
 
 $(STAMPS)/lock: requirements.lock | $(BIN)/uv
 	@echo "Installing what requirements.lock names …"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --compile-bytecode -r requirements.lock
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/project: pyproject.toml $(STAMPS)/lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q schemas processors streams
 	@touch $@
 
 # Not fatal: whoever has a Kafka of their own needs none of it, and others hear it again at the first start.
