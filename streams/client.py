@@ -16,6 +16,7 @@ from schemas.events import ContentMetadata
 from schemas.reactions import Progress
 from schemas.types import EventType
 from streams import topics
+from streams.connect import watermarks
 from streams.producer import Deliveries, make_producer
 
 POLL_SECONDS = 0.2
@@ -68,7 +69,7 @@ class Follower:
         self._consumer = make_consumer(bootstrap)
         here = [TopicPartition(t.name, p) for t in self.TOPICS for p in range(t.partitions)]
         for place in here:
-            place.offset = self._consumer.get_watermark_offsets(place, timeout=30)[1]
+            place.offset = watermarks(self._consumer, place)[1]
         self._consumer.assign(here)
 
     def close(self) -> None:
@@ -148,7 +149,7 @@ def read_all(bootstrap: str, topic: topics.Topic) -> Iterator[Message]:
     try:
         for partition in range(topic.partitions):
             place = TopicPartition(topic.name, partition, OFFSET_BEGINNING)
-            low, high = consumer.get_watermark_offsets(place, timeout=30)
+            low, high = watermarks(consumer, place)
             if low == high:
                 continue
             consumer.assign([place])

@@ -7,10 +7,25 @@ import time
 from collections.abc import Iterable
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 RETRY_SECONDS = 0.1
+
+_ELECTING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+"""A topic that was only just made, or whose broker has restarted."""
+
+_MOVING = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError._WAIT_COORD,
+)
+"""A group whose coordinator is only just being chosen."""
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -33,6 +48,24 @@ def cluster_id(bootstrap: str, timeout: float = 1.0) -> str | None:
     except KafkaException:
         return None
     return str(metadata.cluster_id) if metadata.brokers else None
+
+
+def watermarks(consumer: Consumer, place: TopicPartition, timeout: float = 30.0) -> tuple[int, int]:
+    """Where a partition's log begins and its next offset. Asks again while its leader is only just being chosen.
+
+    Raises:
+        KafkaException: no answer within ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=max(RETRY_SECONDS, deadline - time.monotonic()))
+        except KafkaException as error:
+            if error.args[0].code() not in _ELECTING or time.monotonic() + RETRY_SECONDS > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+        else:
+            return low, high
 
 
 class Bystander:
@@ -68,7 +101,7 @@ class Bystander:
             try:
                 found = self._consumer.committed(asked, timeout=max(RETRY_SECONDS, deadline - time.monotonic()))
             except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() + RETRY_SECONDS > deadline:
+                if error.args[0].code() not in _MOVING or time.monotonic() + RETRY_SECONDS > deadline:
                     raise
                 time.sleep(RETRY_SECONDS)
             else:

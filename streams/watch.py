@@ -14,6 +14,7 @@ from schemas.events import ContentMetadata
 from schemas.reactions import Progress, Reaction
 from streams import topics
 from streams.client import POLL_SECONDS, make_consumer, read_all
+from streams.connect import watermarks
 
 TOPICS = (topics.REACTIONS, topics.METADATA)
 
@@ -34,7 +35,7 @@ class Watcher:
         places = [TopicPartition(t.name, p, OFFSET_BEGINNING) for t in TOPICS for p in range(t.partitions)]
         if not beginning:
             for place in places:
-                place.offset = self._consumer.get_watermark_offsets(place, timeout=30)[1]
+                place.offset = watermarks(self._consumer, place)[1]
         self._consumer.assign(places)
 
     def __enter__(self) -> Self:

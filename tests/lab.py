@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from streams import admin
+from streams.connect import watermarks
 from streams.record import Record
 from streams.settings import Settings
 from streams.topics import Topic
@@ -80,7 +81,7 @@ class Lab:
         """Every record that lies there now, or until something holds of them."""
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.name("lab"), "fetch.wait.max.ms": 20})
         places = [TopicPartition(topic.name, p, 0) for p in range(topic.partitions)]
-        ends = sum(consumer.get_watermark_offsets(place)[1] - consumer.get_watermark_offsets(place)[0] for place in places)
+        ends = sum(high - low for low, high in (watermarks(consumer, place) for place in places))
         consumer.assign(places)
         found: list[Record] = []
         deadline = time.monotonic() + WAIT_SECONDS
@@ -108,7 +109,7 @@ class Lab:
     def lag(self, group: str, topic: Topic) -> int:
         """How many records the group has not committed."""
         places = [TopicPartition(topic.name, p) for p in range(topic.partitions)]
-        ends = sum(self._member(group).get_watermark_offsets(place, timeout=60)[1] for place in places)
+        ends = sum(watermarks(self._member(group), place, 60)[1] for place in places)
         return ends - sum(self.committed(group, topic))
 
     def _member(self, group: str) -> Consumer:

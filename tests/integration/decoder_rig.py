@@ -18,7 +18,7 @@ from schemas.manifest import Manifest
 from schemas.plan import AssetRef, AudioFormat, Job
 from schemas.types import EventType
 from streams import topics
-from streams.connect import Bystander
+from streams.connect import Bystander, watermarks
 from streams.groups import DECODERS
 from streams.producer import Deliveries, make_producer
 from streams.record import Record
@@ -96,7 +96,7 @@ def records(bootstrap: str, topic: str, asset: str = "") -> list[Record]:
     consumer = _reader(bootstrap)
     found = []
     for partition in range(next(t for t in topics.TOPICS if t.name == topic).partitions):
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), 30)
+        low, high = watermarks(consumer, TopicPartition(topic, partition))
         if low == high:
             continue
         consumer.assign([TopicPartition(topic, partition, low)])
