@@ -163,12 +163,13 @@ def read_all(bootstrap: str, topic: topics.Topic) -> Iterator[Message]:
 
 def find(bootstrap: str, asset: str, *, run: str | None = None) -> ContentMetadata | None:
     """The newest final event of an asset, by its id, the start of its id, or its URI; None if there is none yet."""
-    found = None
+    found, newest = None, -1
     for message in read_all(bootstrap, topics.METADATA):
-        value = message.value() or b""
+        value, when = message.value() or b"", message.timestamp()[1]
         # The asset comes first in the event: its id and URI are near the start of the value.
         if (message.key() or b"").startswith(asset.encode()) or asset.encode() in value[:4000]:
             event = ContentMetadata.model_validate_json(value)
-            if (event.asset.id.startswith(asset) or event.asset.uri == asset) and run in (None, event.run.id):
-                found = event
+            named = event.asset.id.startswith(asset) or event.asset.uri == asset
+            if named and run in (None, event.run.id) and when >= newest:  # versions of one URI lie in several partitions
+                found, newest = event, when
     return found

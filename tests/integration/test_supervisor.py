@@ -137,7 +137,10 @@ def test_a_supervisor_in_the_foreground_ends_with_its_parent(kafka: Broker, data
 
 @pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stop_signals_end_a_supervisor_in_good_order(kafka: Broker, data_dir: Path, sig: signal.Signals) -> None:
-    supervisor = subprocess.Popen(command(data_dir, bootstrap=kafka.bootstrap))
+    def heeded() -> None:  # under nohup the tests would hand an ignored hang-up on
+        signal.signal(sig, signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL)
+
+    supervisor = subprocess.Popen(command(data_dir, bootstrap=kafka.bootstrap), preexec_fn=heeded)
     stack = until(lambda: (s := state.running(data_dir)) is not None and s.state == "ready" and s, "the stack is ready")
     supervisor.send_signal(sig)
     assert supervisor.wait(60) == 0

@@ -1,0 +1,39 @@
+"""The newest final event of a URI, whose versions are different assets in different partitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from schemas.events import ContentMetadata
+from streams import client
+from tests.looks import unprocessable
+
+
+@dataclass(frozen=True)
+class Told:
+    event: ContentMetadata
+    milliseconds: int
+
+    def key(self) -> bytes:
+        return self.event.asset.id.encode()
+
+    def value(self) -> bytes:
+        return self.event.model_dump_json().encode()
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, self.milliseconds
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_newest_version_of_a_uri_is_found_whatever_its_partition(
+    monkeypatch: pytest.MonkeyPatch, order: tuple[int, int]
+) -> None:
+    old = unprocessable()
+    new = old.model_copy(update={"asset": old.asset.model_copy(update={"id": "f" * 32, "version": "2"})})
+    told = [Told(old, 1_000), Told(new, 2_000)]
+    monkeypatch.setattr(client, "read_all", lambda *_: iter([told[i] for i in order]))
+    assert client.find("", old.asset.uri) == new
+    assert client.find("", old.asset.id) == old
+    assert client.find("", "file:///another") is None
