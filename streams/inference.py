@@ -22,17 +22,17 @@ from schemas.types import EventType
 from streams.app import BUFFERED_CHUNKS, make_app, publish, raw_topic
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
-from streams.groups import inference_group
+from streams.groups import SIGNALS, inference_group
 from streams.guard import Guard, Killed, ProcessLost, Retries
 from streams.log import get_logger
 from streams.record import Record
 from streams.settings import Settings
 from streams.topics import CHUNKS, INFERENCES
 
-SIGNALS = "signals"
-"""The group whose tasks are plain arithmetic: it never loads torch."""
-
 TRACEPARENT = "traceparent"
+
+COMMIT_SECONDS = 0.1
+"""Decoders go by what is committed: a chunk that is read soon makes room for the next."""
 
 logger = get_logger(__name__)
 
@@ -77,7 +77,13 @@ def make(settings: Settings, bootstrap: str, *, group: str, tasks: Sequence[str]
     ``SetupError`` for a group without tasks, and for tasks that are not in it.
     """
     loaded = load(select(group, tasks), _device(settings, group))
-    app = make_app(inference_group(group), settings, bootstrap=bootstrap, stream_buffer_maxsize=BUFFERED_CHUNKS)
+    app = make_app(
+        inference_group(group),
+        settings,
+        bootstrap=bootstrap,
+        stream_buffer_maxsize=BUFFERED_CHUNKS,
+        broker_commit_interval=COMMIT_SECONDS,
+    )
     letters, retries = DeadLetters(app), Retries(settings.attempts)
     guard = Guard(app, f"inference-{group}", letters, retries)
     ledger = AttemptLedger(settings.data_dir / "attempts" / f"inference-{group}", settings.attempts)

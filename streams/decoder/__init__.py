@@ -13,8 +13,10 @@ from streams.chunklog import ChunkLog
 from streams.decoder.budget import Budget
 from streams.decoder.cancellations import Cancellations
 from streams.decoder.needs import readers
+from streams.decoder.pace import Pace
 from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.decoder.worker import HANDLER, Shared, Worker, end_process
+from streams.groups import SIGNALS, inference_group
 from streams.log import get_logger
 from streams.producer import make_producer
 from streams.settings import Settings
@@ -52,13 +54,15 @@ def run(
             worker.abandon(message)
 
     source = JobSource(bootstrap, on_assigned=first_assigned, on_abandoned=abandoned)
-    budget = Budget(settings.chunk_budget_bytes, ChunkLog(bootstrap), readers())
+    log = ChunkLog(bootstrap)
+    budget = Budget(settings.chunk_budget_bytes, log, readers())
     shared = Shared(
         settings=settings,
         cancellations=Cancellations(bootstrap),
         source=source,
         producer=make_producer(bootstrap),
         budget=budget,
+        pace=Pace(log, inference_group(SIGNALS)),
         attempts=AttemptLedger(settings.data_dir / "attempts" / "decoder", settings.attempts),
         stop=stop,
         handler=handler,

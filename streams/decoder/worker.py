@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -34,6 +35,7 @@ from streams.attempts import AttemptLedger
 from streams.deadletters import dead_letter
 from streams.decoder.budget import Budget
 from streams.decoder.cancellations import Cancellations
+from streams.decoder.pace import Pace
 from streams.decoder.publish import TRACEPARENT, Cancelled, JobPublisher
 from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.log import get_logger
@@ -72,6 +74,7 @@ class Shared:
     source: JobSource
     producer: Producer
     budget: Budget
+    pace: Pace
     attempts: AttemptLedger
     stop: threading.Event
     handler: str = HANDLER
@@ -177,9 +180,10 @@ class Worker:
         settings = self._shared.settings
         policy = asdict(SourcePolicy(schemes=settings.schemes, roots=settings.roots))
         request = {"job": job.model_dump(mode="json"), "policy": policy}
-        for answer in self._child.call(request):
-            publisher.publish(parse(answer))
-        publisher.finish()
+        with closing(publisher):
+            for answer in self._child.call(request):
+                publisher.publish(parse(answer))
+            publisher.finish()
         logger.info(
             "job done",
             job=publisher.name,
@@ -197,6 +201,7 @@ class Worker:
             job,
             Deliveries(self._shared.producer, cancelled=cancelled),
             self._shared.budget,
+            self._shared.pace,
             time=job.created or _rfc3339(message.record.timestamp),
             traceparent=message.record.headers.get(TRACEPARENT),
             cancelled=cancelled,
