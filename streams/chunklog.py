@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from streams.connect import Bystander, Place
+from streams.connect import Bystander, Place, offsets
 from streams.log import CLIENT_LOGGER, get_logger
 
 _log = get_logger(__name__)
@@ -41,18 +41,11 @@ class ChunkLog:
 
     def starts(self, tps: Iterable[Place]) -> dict[Place, int]:
         """Where each log begins."""
-        return self._offsets(tps, OffsetSpec.earliest())
+        return offsets(self._admin, tps, OffsetSpec.earliest(), _SECONDS)
 
     def ends(self, tps: Iterable[Place]) -> dict[Place, int]:
         """The next offset of each log."""
-        return self._offsets(tps, OffsetSpec.latest())
-
-    def _offsets(self, tps: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
-        asked = {TopicPartition(topic, partition): spec for topic, partition in tps}
-        if not asked:
-            return {}
-        answers = self._admin.list_offsets(asked, request_timeout=_SECONDS)
-        return {(tp.topic, tp.partition): int(future.result().offset) for tp, future in answers.items()}
+        return offsets(self._admin, tps, OffsetSpec.latest(), _SECONDS)
 
     def members(self, groups: Iterable[str]) -> dict[str, int]:
         """How many members each group has; 0 for one that does not exist."""

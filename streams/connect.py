@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 RETRY_SECONDS = 0.1
 
@@ -16,6 +16,8 @@ _ELECTING = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 """A topic that was only just made, or whose broker has restarted."""
 
@@ -66,6 +68,28 @@ def watermarks(consumer: Consumer, place: TopicPartition, timeout: float = 30.0)
             time.sleep(RETRY_SECONDS)
         else:
             return low, high
+
+
+def offsets(client: AdminClient, places: Iterable[Place], which: OffsetSpec, timeout: float) -> dict[Place, int]:
+    """Where partitions' logs begin or end. Asks again while a leader is only just being chosen.
+
+    Raises:
+        KafkaException: no answer within ``timeout`` seconds.
+    """
+    asked = {TopicPartition(*place): which for place in places}
+    if not asked:
+        return {}
+    deadline = time.monotonic() + timeout
+    while True:
+        answers = client.list_offsets(asked, request_timeout=timeout)
+        try:
+            return {(p.topic, p.partition): int(answer.result().offset) for p, answer in answers.items()}
+        except KafkaException as error:
+            if error.args[0].code() not in _ELECTING or time.monotonic() + RETRY_SECONDS > deadline:
+                raise
+            time.sleep(RETRY_SECONDS)
+            # The admin client goes on with the leaders that it knows: only asking for all topics tells it of others.
+            client.list_topics(timeout=timeout)
 
 
 class Bystander:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -133,3 +135,16 @@ def tone(rate: int, parts: Sequence[tuple[float, float | None]], channels: int =
 def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
     """Samples as 16 bit codes, clipped at full scale."""
     return np.clip(np.round(samples * 32768), -32768, 32767).astype(np.int16)
+
+
+TONE_RATE = 48_000
+
+
+def tone_file(path: Path, seconds: int, hertz: float = 997.0) -> Path:
+    """A mono WAV file of a sine at a quarter of full scale."""
+    t = np.arange(seconds * TONE_RATE) / TONE_RATE
+    samples = (8000 * np.sin(2 * np.pi * hertz * t)).astype("<i2")
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, TONE_RATE, len(samples), "NONE", ""))
+        out.writeframes(samples.tobytes())
+    return path

@@ -27,9 +27,11 @@ class Stack:
 
     data_dir: Path
     settings: dict[str, str] = field(default_factory=dict)
+    up: tuple[str, ...] = ()
+    """Further options of ``dailies up``."""
 
     def __enter__(self) -> Self:
-        up = self.dailies("up", "--detach")
+        up = self.dailies("up", "--detach", *self.up)
         assert up.returncode == 0, up.stdout.decode() + up.stderr.decode()
         return self
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from streams.connect import Bystander, Place, admin_client
+from streams.connect import Bystander, Place, admin_client, offsets
 from streams.topics import TOPICS, Topic
 
 REQUEST_SECONDS = 10.0
@@ -24,12 +24,13 @@ def lags(bootstrap: str, groups: Iterable[str], topics: Iterable[Topic] = TOPICS
     try:
         places = _partitions(client, {topic.name for topic in topics})
         committed = {group: _committed(bootstrap, group, places) for group in names}
-        read = {topic for offsets in committed.values() for topic, _ in offsets}
+        read = {topic for found in committed.values() for topic, _ in found}
         wanted = [place for place in places if place[0] in read]
-        first, last = _offsets(client, wanted, OffsetSpec.earliest()), _offsets(client, wanted, OffsetSpec.latest())
+        first = offsets(client, wanted, OffsetSpec.earliest(), REQUEST_SECONDS)
+        last = offsets(client, wanted, OffsetSpec.latest(), REQUEST_SECONDS)
     except KafkaException:
         return dict.fromkeys(names)
-    return {group: _behind(offsets, first, last) if offsets else None for group, offsets in committed.items()}
+    return {group: _behind(found, first, last) if found else None for group, found in committed.items()}
 
 
 def _behind(committed: Mapping[Place, int], first: Mapping[Place, int], last: Mapping[Place, int]) -> int:
@@ -49,11 +50,3 @@ def _committed(bootstrap: str, group: str, places: Iterable[Place]) -> dict[Plac
 def _partitions(client: AdminClient, topics: Iterable[str]) -> list[Place]:
     found = client.list_topics(timeout=REQUEST_SECONDS).topics
     return [(topic, partition) for topic in sorted(topics) if topic in found for partition in found[topic].partitions]
-
-
-def _offsets(client: AdminClient, places: Iterable[Place], which: OffsetSpec) -> dict[Place, int]:
-    request = {TopicPartition(*place): which for place in places}
-    if not request:
-        return {}
-    futures = client.list_offsets(request, request_timeout=REQUEST_SECONDS)
-    return {(p.topic, p.partition): future.result().offset for p, future in futures.items()}

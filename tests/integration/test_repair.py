@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import orjson
 import pytest
 from confluent_kafka import TopicPartition
@@ -25,11 +23,12 @@ from streams.client import find, read_all
 from streams.connect import admin_client
 from streams.record import Record
 from tests.lab import wait_for
+from tests.sound import TONE_RATE as RATE
+from tests.sound import tone_file
 from tests.stack import QUICK, Stack, options
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
-RATE = 48_000
 LOUDNESS = ("loudness",)
 
 
@@ -38,15 +37,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     quick = {"DAILIES_REPAIR_LOOK_SECONDS": "0.5", "DAILIES_REPAIR_AFTER_SECONDS": "1"}
     with Stack(tmp_path_factory.mktemp("stack"), quick) as found:
         yield found
-
-
-def tone(path: Path, seconds: int, hertz: float = 997.0) -> Path:
-    t = np.arange(seconds * RATE) / RATE
-    samples = (8000 * np.sin(2 * np.pi * hertz * t)).astype("<i2")
-    with wave.open(str(path), "wb") as out:
-        out.setparams((1, 2, RATE, len(samples), "NONE", ""))
-        out.writeframes(samples.tobytes())
-    return path
 
 
 @contextmanager
@@ -79,7 +69,7 @@ def manifest_of(stack: Stack, path: Path) -> Manifest | None:
 
 
 def test_a_chunk_that_is_deleted_unread_is_made_again(stack: Stack, tmp_path: Path) -> None:
-    path = tone(tmp_path / "deleted.wav", 20)
+    path = tone_file(tmp_path / "deleted.wav", 20)
     with stopped(stack.pid("inference-signals-1")):
         upload = stack.start("ingest", str(path), "--wait", "--json", *options(LOUDNESS))
         wait_for(lambda: manifest_of(stack, path) is not None, "the manifest")
@@ -98,7 +88,7 @@ def test_a_chunk_that_is_deleted_unread_is_made_again(stack: Stack, tmp_path: Pa
 
 
 def test_a_cancelled_asset_ends_with_its_gaps_named(stack: Stack, tmp_path: Path) -> None:
-    path = tone(tmp_path / "cancelled.wav", 20)
+    path = tone_file(tmp_path / "cancelled.wav", 20)
     with stopped(stack.pid("inference-signals-1")):
         upload = stack.start("ingest", str(path), "--wait", "--json", *options(LOUDNESS))
         wait_for(lambda: manifest_of(stack, path) is not None, "the manifest")
@@ -115,24 +105,24 @@ def test_a_cancelled_asset_ends_with_its_gaps_named(stack: Stack, tmp_path: Path
 
 
 def test_jobs_of_a_cancelled_asset_are_not_decoded(stack: Stack, tmp_path: Path) -> None:
-    path = tone(tmp_path / "dropped.wav", 20)
+    path = tone_file(tmp_path / "dropped.wav", 20)
     with stopped(stack.pid("decoder-1")):
         upload = stack.start("ingest", str(path), "--wait", "--json", *options(LOUDNESS))
         wait_for(lambda: jobs(stack, path), "the job")
         assert stack.dailies("cancel", str(path)).returncode == 0
         upload.communicate(timeout=120)
         assert upload.returncode == 3
-    (after,) = stack.ingest(tone(tmp_path / "after.wav", 3), options=options(LOUDNESS))
+    (after,) = stack.ingest(tone_file(tmp_path / "after.wav", 3), options=options(LOUDNESS))
     assert after.run.status == "complete"
     assert manifest_of(stack, path) is None
 
 
 def test_a_source_that_changes_before_it_is_decoded_is_analysed_as_it_is_now(stack: Stack, tmp_path: Path) -> None:
-    path = tone(tmp_path / "changed.wav", 20)
+    path = tone_file(tmp_path / "changed.wav", 20)
     with stopped(stack.pid("decoder-1")):
         upload = stack.start("ingest", str(path), "--wait", "--json", *options(LOUDNESS))
         wait_for(lambda: jobs(stack, path), "the job")
-        tone(path, 25, hertz=500.0)
+        tone_file(path, 25, hertz=500.0)
     out, _ = upload.communicate(timeout=120)
     assert upload.returncode == 3
     old = ContentMetadata.model_validate_json(out)
