@@ -18,8 +18,10 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from processors.decode.block import Block
+from processors.decode.bounds import Bounds
 from processors.decode.faults import CONCEALED, MAX_ENTRIES, FaultLog, describe, reraise_memory
 from processors.decode.packets import demux, select
+from processors.limits import MediaLimits
 from schemas.manifest import TimestampGap
 from schemas.plan import Job
 
@@ -37,9 +39,10 @@ class AudioReader:
     converted, and noted among the faults.
     """
 
-    def __init__(self, container: InputContainer, job: Job, faults: FaultLog) -> None:
+    def __init__(self, container: InputContainer, job: Job, faults: FaultLog, bounds: Bounds | None = None) -> None:
         self._stream = select(container, job.index, av.AudioStream)
         self._container, self._job, self._faults = container, job, faults
+        self._bounds = bounds or Bounds(job, MediaLimits())
         self._converter: _Converter | None = None
         self._clock: SampleClock | None = None
         self.samples = 0
@@ -79,6 +82,7 @@ class AudioReader:
 
     def _convert(self, frame: av.AudioFrame) -> Iterator[Block]:
         found = format_of(frame)
+        self._bounds.sound(*found, frame.layout.nb_channels)
         if self._converter is None:
             self._converter = _Converter(self._target(found))
             self._clock = SampleClock(self._stream.time_base or Fraction(1, found[2]), self._converter.rate)
@@ -106,6 +110,7 @@ class AudioReader:
         assert self._converter is not None
         block = Block(samples, self.samples, self._converter.rate)
         self.samples = block.end
+        self._bounds.played(self.samples, block.rate)
         return block
 
 

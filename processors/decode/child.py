@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from typing_extensions import Buffer
 
 from processors.decode.job import Output, run_job
+from processors.limits import MediaLimits
 from processors.sandbox import Message
 from processors.sandbox_child import WAITING
 from processors.source import SourcePolicy, open_source
@@ -24,7 +25,7 @@ Send = Callable[[dict[str, Any], Buffer], None]
 
 
 def handle(request: dict[str, Any], send: Send) -> None:
-    """Run ``{"job": <Job JSON>, "policy": {…}}`` and send each output.
+    """Run ``{"job": <Job JSON>, "policy": {…}, "limits": {…}}`` and send each output.
 
     Raises ``Unprocessable``; ``SourceChanged`` if the object is no longer the planned version, at the start or at the end.
     """
@@ -40,7 +41,7 @@ def handle(request: dict[str, Any], send: Send) -> None:
         if source.version != job.asset.version:
             raise SourceChanged(f"{job.asset.uri} is version {source.version}, not {job.asset.version}")
         last: Manifest | None = None
-        for output in run_job(job, source):
+        for output in run_job(job, source, MediaLimits.from_json(request.get("limits"))):
             if isinstance(output, Manifest):
                 last = output
             else:
