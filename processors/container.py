@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES = 256 << 10
 """One Python call per so many bytes; more would only be thrown away at every seek."""
+MOST_COUNTED = 64
+"""How many times the limit of streams is looked at to see that it is exceeded."""
 GENPTS = 0x1
 """AVFMT_FLAG_GENPTS: PyAV sets it, and then missing timestamps look as if they were there, wrong ones among them."""
 
@@ -64,26 +66,42 @@ def open_headers(source: Source, limits: MediaLimits = DEFAULT) -> InputContaine
 def _open(source: Source, options: dict[str, str], limits: MediaLimits) -> InputContainer:
     if source.size == 0:
         raise Unprocessable(f"{source.uri} is empty", reason="empty")
-    source.seek(0)
     try:
-        container = av.open(
-            source,
-            mode="r",
-            options={"max_pixels": str(limits.decoder_pixels)},
-            container_options=options | {"max_streams": str(4 * limits.streams)},
-            buffer_size=BUFFER_BYTES,
-            io_open=_refuse,
-            metadata_errors="replace",
-        )
-    except av.error.MemoryError:
+        container = _read(source, options, limits, streams=4 * limits.streams)
+    except av.error.MemoryError:  # also FFmpeg's word for more streams than it was allowed
+        _check_count(source, limits)
         raise
     except av.error.FFmpegError as error:
         raise Unprocessable(f"{source.uri} is not media that can be read: {error}", reason="not_media") from error
     container.flags &= ~GENPTS
     if len(container.streams) > limits.streams:
         container.close()
-        raise Unprocessable(f"{source.uri} has more than the limit of {limits.streams} streams", reason="too_many_streams")
+        raise _too_many(source, limits)
     return container
+
+
+def _read(source: Source, options: dict[str, str], limits: MediaLimits, *, streams: int) -> InputContainer:
+    source.seek(0)
+    return av.open(
+        source,
+        mode="r",
+        options={"max_pixels": str(limits.decoder_pixels)},
+        container_options=options | {"max_streams": str(streams)},
+        buffer_size=BUFFER_BYTES,
+        io_open=_refuse,
+        metadata_errors="replace",
+    )
+
+
+def _check_count(source: Source, limits: MediaLimits) -> None:
+    with _read(source, OPTIONS | HEADERS_ONLY, limits, streams=MOST_COUNTED * limits.streams) as container:
+        count = len(container.streams)
+    if count > limits.streams:
+        raise _too_many(source, limits)
+
+
+def _too_many(source: Source, limits: MediaLimits) -> Unprocessable:
+    return Unprocessable(f"{source.uri} has more than the limit of {limits.streams} streams", reason="too_many_streams")
 
 
 def _refuse(url: str, flags: int, options: dict[str, Any]) -> NoReturn:

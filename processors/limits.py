@@ -1,4 +1,4 @@
-"""How much one asset may ask for. What goes beyond is no fault of a child's but a property of the asset, with a reason of its own."""
+"""How much one asset may ask for. Whatever goes beyond has a reason of its own to be refused for."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MediaLimits:
     def length(self, stream: str, seconds: float) -> None:
         """Check how long a stream plays."""
         if seconds > self.seconds:
-            raise _refused("too_long", stream, f"{seconds:.0f} s", f"{self.seconds:.0f} s")
+            raise _refused("too_long", stream, f"{seconds:.1f} s", f"{self.seconds:g} s")
 
     def count(self, stream: str, frames: int, most: int | None = None) -> None:
         """Check a number of pictures against the limit, or a lower one where it is known what there should be."""

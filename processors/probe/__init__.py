@@ -108,7 +108,8 @@ class _Streams:
         table, head = self._scanned[stream.index]
         if stream.type == "video":
             picture = video_format(stream, head)
-            self._limits.picture(name, picture.width, picture.height)
+            stated = self._declared.size(stream)  # FFmpeg itself forgets a size that it finds absurd
+            self._limits.picture(name, picture.width or stated[0], picture.height or stated[1])
         elif (form := audio_format(stream, head)) is not None:
             self._limits.sound(name, form.rate, form.channels)
         self._limits.length(name, float(plays(table, pictures=stream.type == "video") * stream.time_base))

@@ -44,6 +44,11 @@ class Container:
         found = self.streams.get(stream.index)
         return found if found is not None and found.codec == _codec(stream) else None
 
+    def size(self, stream: Any) -> tuple[int, int]:
+        """The stated size of a stream's pictures; zeros where there is none."""
+        found = self.of(stream)
+        return (found.pictures.size if found is not None and found.pictures is not None else None) or (0, 0)
+
 
 def read_declared(source: Source, limits: MediaLimits) -> Container:
     """What the headers of an open source state. Leaves the source at some place."""

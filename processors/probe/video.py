@@ -98,7 +98,7 @@ def spacing(table: PacketTable) -> Spacing | None:
 
 
 def plays(table: PacketTable, *, pictures: bool) -> float:
-    """How many ticks a stream plays, by its packets' number and usual distance or durations: one wild timestamp changes little."""
+    """How many ticks a stream plays, by its packets' number and usual distance, or durations: not by single timestamps."""
     between = spacing(table) if pictures else None
     return between.usual * len(table) if between is not None else float(table.duration.clip(0).sum(dtype=np.float64))
 

@@ -24,13 +24,13 @@ class Recipe(NamedTuple):
     video: tuple[str, str] | None = None
     audio: tuple[str, str] | None = None
     rate: int = 48_000
-    options: dict[str, str] = {}
+    options: tuple[tuple[str, str], ...] = ()
     size: tuple[int, int] = (WIDTH, HEIGHT)
 
 
 RECIPES = (
-    Recipe("h264.mp4", ("libx264", "yuv420p"), ("aac", "fltp"), options={"movflags": "faststart"}),
-    Recipe("fragments.mp4", ("libx264", "yuv420p"), ("aac", "fltp"), options={"movflags": "frag_keyframe+empty_moov"}),
+    Recipe("h264.mp4", ("libx264", "yuv420p"), ("aac", "fltp"), options=(("movflags", "faststart"),)),
+    Recipe("fragments.mp4", ("libx264", "yuv420p"), ("aac", "fltp"), options=(("movflags", "frag_keyframe+empty_moov"),)),
     Recipe("hevc.mp4", ("libx265", "yuv420p10le"), None),
     Recipe("prores.mov", ("prores_ks", "yuv422p10le"), ("pcm_s24le", "s32"), 16_000),
     Recipe("mjpeg.mov", ("mjpeg", "yuvj420p"), ("pcm_s16le", "s16"), 16_000),
@@ -85,7 +85,7 @@ def encode(recipe: Recipe) -> bytes:
 
 
 def _write(recipe: Recipe, path: Path) -> None:
-    options = {"fflags": "+bitexact", **recipe.options}
+    options = {"fflags": "+bitexact", **dict(recipe.options)}
     with av.open(str(path), "w", format=_format(recipe.name), options=options) as container:
         video = container.add_stream(recipe.video[0], rate=RATE) if recipe.video is not None else None
         audio = container.add_stream(recipe.audio[0], rate=recipe.rate) if recipe.audio is not None else None

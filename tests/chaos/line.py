@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,17 +32,18 @@ from tests.stack import QUICK
 from tests.sums import Kafka
 
 ATTEMPTS = 3
-PROBE = Limits(wall_seconds=30, memory_bytes=2 << 30, cpu_seconds=20)
-DECODE = Limits(stall_seconds=30, memory_bytes=4 << 30, cpu_seconds=20)
+PROBE = Limits(wall_seconds=60, cpu_seconds=20)
+DECODE = Limits(stall_seconds=60, cpu_seconds=20)
 
 
 class Line:
     """Analyses file after file in two children of its own. ``failures`` are the attempts that ended a child."""
 
-    def __init__(self, folder: Path, limits: MediaLimits | None = None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, limits: MediaLimits | None = None, memory: int = 2 << 30) -> None:
+        self.folder = folder
         self._request = {"policy": asdict(SourcePolicy(roots=(str(folder),))), "limits": asdict(limits or MediaLimits())}
-        self._prober, self._decoder = Child("processors.probe.child:handle", PROBE), Child("processors.decode.child:handle", DECODE)
+        self._prober = Child("processors.probe.child:handle", replace(PROBE, memory_bytes=memory))
+        self._decoder = Child("processors.decode.child:handle", replace(DECODE, memory_bytes=memory))
         self._runners: dict[str, Runner] = {}
         self._sidecar = SidecarWriter((folder / "sidecar").as_uri())
         self._loop = asyncio.Runner()
@@ -58,13 +59,13 @@ class Line:
 
     def run(self, mutant: Mutant) -> ContentMetadata:
         """The final event of a mutant, of which nothing is left on disk."""
-        path = self._folder / mutant.name
+        path = self.folder / mutant.name
         path.write_bytes(mutant.data)
         try:
             return self.final(path)
         finally:
             path.unlink()
-            shutil.rmtree(self._folder / "sidecar", ignore_errors=True)
+            shutil.rmtree(self.folder / "sidecar", ignore_errors=True)
 
     def final(self, path: Path) -> ContentMetadata:
         """The one final event of a file. Raises ``AssertionError`` if there is none, or more than one."""

@@ -9,7 +9,23 @@ from dataclasses import dataclass
 from tests.chaos.structure import layout
 
 HEADER_BYTES = 1024
-EXTENSIONS = (".mp4", ".mov", ".mkv", ".ts", ".avi", ".mxf", ".wav", ".mp3", ".aac", ".flac", ".h264", ".y4m", ".dv", ".m3u8", "")
+EXTENSIONS = (
+    ".mp4",
+    ".mov",
+    ".mkv",
+    ".ts",
+    ".avi",
+    ".mxf",
+    ".wav",
+    ".mp3",
+    ".aac",
+    ".flac",
+    ".h264",
+    ".y4m",
+    ".dv",
+    ".m3u8",
+    "",
+)
 
 
 @dataclass(frozen=True, slots=True)

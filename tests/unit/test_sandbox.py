@@ -80,7 +80,13 @@ def test_cpu_time_is_bounded_from_one_message_to_the_next() -> None:
 def test_a_pair_asks_the_child_that_may_reach_what_is_asked_for(tmp_path: Path) -> None:
     pair = ChildPair(HANDLER, Limits(stall_seconds=20))
     try:
-        for uri, allowed in [("/x", False), ("FILE:///x", False), ("s3://b/k", True), ("https://h/x", True), ("http://\0", False)]:
+        for uri, allowed in [
+            ("/x", False),
+            ("FILE:///x", False),
+            ("s3://b/k", True),
+            ("https://h/x", True),
+            ("http://\0", False),
+        ]:
             (message,) = pair.call(uri, {"do": "forbidden", "path": str(tmp_path)})
             assert ("socket" not in message.head) is allowed, uri
     finally:
