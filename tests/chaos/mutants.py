@@ -66,9 +66,7 @@ def excerpts() -> list[Excerpt]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run mutants ``--seed`` to ``--seed + --count``; the exit status is 1 if one of them did not end as it must."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.chaos.mutants", description=__doc__.partition("\n")[0] if __doc__ else ""
-    )
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.mutants", description=main.__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--stack", action="store_true", help="through Kafka and every role")

@@ -84,7 +84,8 @@ def concat(target: str) -> bytes:
 
 def sdp(target: str) -> bytes:
     port = target.partition(":")[2].rpartition(":")[2].partition("/")[0]
-    return f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\na=control:{target}\n".encode()
+    session = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\n"
+    return f"{session}m=audio {port} RTP/AVP 0\na=control:{target}\n".encode()
 
 
 def imf(target: str) -> bytes:
