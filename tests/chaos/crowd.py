@@ -32,7 +32,7 @@ QUIET_SECONDS = 3.0
 """How long a second final event is waited for after the last first one."""
 SETTINGS = {"DAILIES_PROBE_SECONDS": "30", "DAILIES_DECODE_STALL_SECONDS": "30", "DAILIES_LOG_LEVEL": "warning"}
 
-Ended = Callable[[Mutant, ContentMetadata], None]
+Ended = Callable[[ContentMetadata], None]
 
 
 @dataclass
@@ -86,11 +86,11 @@ class Crowd:
         known = self._finals.setdefault(event.run.caused_by, set())
         known.add(digest(value))
         assert len(known) == 1, f"{event.asset.uri} has two final events"
-        mutant, path, _ = self._under_way.pop(event.run.caused_by, (None, None, 0.0))
-        if mutant is not None and path is not None:
-            path.unlink()
+        sent = self._under_way.pop(event.run.caused_by, None)
+        if sent is not None:
+            sent[1].unlink()
             _forget(event.signals.dataref)
-            ended(mutant, event)
+            ended(event)
 
     def _look(self) -> None:
         now = time.monotonic()

@@ -34,21 +34,26 @@ LINES = 2
 """Mutants at a time in this process; the work is in their children."""
 
 
+SAY_EACH = 500
+"""How often a log, where no bar moves, is told how far it is."""
+
+
 class Tally:
     """What the mutants ended in, and how fast. ``note`` may be called from any thread."""
 
     def __init__(self, progress: Progress, count: int) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()
-        self.kinds: Counter[str] = Counter()
         self._progress, self._bar = progress, progress.add_task("mutants", total=count)
         self._lock = threading.Lock()
 
-    def note(self, made: Mutant, event: ContentMetadata) -> None:
+    def note(self, event: ContentMetadata) -> None:
         """A mutant has ended."""
         with self._lock:
             self.outcomes[event.run.status, (event.run.reason or "").partition(":")[0]] += 1
-            self.kinds[made.kind] += 1
             self._progress.advance(self._bar)
+            done = self.outcomes.total()
+        if not self._progress.console.is_terminal and done % SAY_EACH == 0:
+            self._progress.console.print(f"{done} mutants")
 
     def table(self) -> Table:
         """Outcomes by how often they came."""
@@ -87,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
             notes = None
     seconds = time.monotonic() - begun
     console.print(tally.table())
-    console.print(f"{sum(tally.outcomes.values())} mutants of {asked.count} in {seconds:.0f} s; {notes or 'failed'}")
+    console.print(f"{tally.outcomes.total()} mutants of {asked.count} in {seconds:.0f} s; {notes or 'failed'}")
     return 0 if notes is not None else 1
 
 
@@ -104,7 +109,7 @@ def in_process(mutants: Iterator[Mutant], folder: Path, tally: Tally) -> str:
                     made = next(mutants, None)
                 if made is None:
                     return len(line.failures)
-                tally.note(made, line.run(made))
+                tally.note(line.run(made))
 
     with ThreadPoolExecutor(LINES) as pool:
         ended = sum(pool.map(work, range(LINES)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,9 @@ CRASHES = 0.02
 """The share of mutants that may cost a child its life: mostly such as ask for too much memory."""
 
 
+KEEP_LENGTH = {"header", "payload", "size", "index", "fill"}
+
+
 @pytest.fixture(scope="module")
 def excerpts() -> list[Excerpt]:
     found = list(generated())
@@ -26,7 +30,7 @@ def excerpts() -> list[Excerpt]:
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     with Line(tmp_path_factory.mktemp("mutants")) as one:
         yield one
 
@@ -71,6 +75,4 @@ def test_operators_find_what_they_are_to_hit(excerpts: list[Excerpt]) -> None:
         for kind, change in OPERATORS.items():
             changes = [change(excerpt.data, random.Random(seed), excerpts)[0] for seed in range(5)]
             assert any(data != excerpt.data for data in changes), (excerpt.name, kind)
-            assert all(len(data) == len(excerpt.data) for data in changes) == (
-                kind in ("header", "payload", "size", "index", "fill")
-            )
+            assert all(len(data) == len(excerpt.data) for data in changes) == (kind in KEEP_LENGTH)

@@ -60,7 +60,7 @@ def final(tmp_path: Path, messages: Sequence[Sent]) -> ContentMetadata:
     return ContentMetadata.model_validate_json(body)
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(SEGMENTS)))
+@pytest.mark.parametrize("order", [*itertools.permutations(range(SEGMENTS))])
 def test_an_asset_that_no_decoder_survives_is_unprocessable(tmp_path: Path, order: Sequence[int]) -> None:
     event = final(tmp_path, [failed(segment) for segment in order])
     assert (event.run.status, event.run.reason) == ("unprocessable", "child_crashed: segment 0")
