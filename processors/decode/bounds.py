@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import av
 
 from processors.limits import MediaLimits
@@ -9,6 +11,19 @@ from schemas.plan import Job
 
 SLACK, SURPLUS = 10_000, 4
 """Beyond a plan's count: pictures before the segment's own and after its end, fields that are counted as frames."""
+
+
+HOPS = 100
+"""Rows of sound a second."""
+
+
+def most_messages(job: Job, limits: MediaLimits) -> int:
+    """How many outputs a job can have at most: each holds a row of a rendition or a task's signals, one is the manifest."""
+    if job.kind == "video":
+        rows = limits.frames if job.frames is None or not job.counted else min(limits.frames, SURPLUS * job.frames + SLACK)
+    else:
+        rows = math.ceil(limits.seconds * HOPS) + 1
+    return rows * max(1, len(job.renditions) + len(job.tasks)) + 1
 
 
 class Bounds:

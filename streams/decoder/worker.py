@@ -25,7 +25,7 @@ from typing import NoReturn
 from confluent_kafka import Producer
 from pydantic import ValidationError
 
-from processors.decode.child import parse
+from processors.decode.child import outputs
 from processors.sandbox import Limits
 from processors.sandbox_pair import ChildPair
 from processors.source import SourcePolicy
@@ -177,9 +177,10 @@ class Worker:
         publisher = self._publisher(job, message)
         settings = self._shared.settings
         policy = asdict(SourcePolicy(schemes=settings.schemes, roots=settings.roots))
-        request = {"job": job.model_dump(mode="json"), "policy": policy, "limits": asdict(settings.media_limits())}
-        for answer in self._child.call(job.asset.uri, request):
-            publisher.publish(parse(answer))
+        limits = settings.media_limits()
+        request = {"job": job.model_dump(mode="json"), "policy": policy, "limits": asdict(limits)}
+        for output in outputs(self._child.call(job.asset.uri, request), job, limits):
+            publisher.publish(output)
         publisher.finish()
         logger.info(
             "job done",

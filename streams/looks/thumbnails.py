@@ -72,7 +72,8 @@ def _decode(moments: Moments, settings: Settings, handler: str) -> tuple[dict[in
     found: dict[int, bytes] = {}
     request = {"moments": asdict(moments), "policy": asdict(SourcePolicy(settings.schemes, settings.roots))}
     network = not moments.uri.startswith("file:")
-    limits = Limits(WALL_SECONDS, settings.decode_stall_seconds, settings.decode_memory_bytes, network=network)
+    of = settings
+    limits = Limits(WALL_SECONDS, of.decode_stall_seconds, of.decode_memory_bytes, of.decode_cpu_seconds, network)
     try:
         with Child(handler, limits) as child:
             for message in child.call(request):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,7 @@ def clips(folder: Path) -> Iterator[Excerpt]:
 
 def encode(recipe: Recipe) -> bytes:
     """The file of a recipe; the same each time."""
+    os.environ.setdefault("SVT_LOG", "0")  # that encoder tells of itself on stderr
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / recipe.name
         _write(recipe, path)
@@ -90,6 +92,7 @@ def _write(recipe: Recipe, path: Path) -> None:
         video = container.add_stream(recipe.video[0], rate=RATE) if recipe.video is not None else None
         audio = container.add_stream(recipe.audio[0], rate=recipe.rate) if recipe.audio is not None else None
         if video is not None and recipe.video is not None:
+            video.options = {"x265-params": "log-level=none"} if recipe.video[0] == "libx265" else {}
             video.width, video.height = recipe.size
             video.pix_fmt = recipe.video[1]
             video.codec_context.gop_size = 8

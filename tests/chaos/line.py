@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from processors import tasks
-from processors.decode.child import parse as parse_output
+from processors.decode.child import outputs
 from processors.infer import failed_cell, infer
 from processors.limits import MediaLimits
 from processors.plan import PlanRequest, make_plan, no_plan
-from processors.probe.child import parse as parse_index
+from processors.probe.child import parse
 from processors.sandbox import Child, Limits
 from processors.sidecar import SidecarWriter
 from processors.source import SourcePolicy, to_uri
@@ -40,8 +40,8 @@ class Line:
     """Analyses file after file in two children of its own. ``failures`` are the attempts that ended a child."""
 
     def __init__(self, folder: Path, limits: MediaLimits | None = None, memory: int = 2 << 30) -> None:
-        self.folder = folder
-        self._request = {"policy": asdict(SourcePolicy(roots=(str(folder),))), "limits": asdict(limits or MediaLimits())}
+        self.folder, self._limits = folder, limits or MediaLimits()
+        self._request = {"policy": asdict(SourcePolicy(roots=(str(folder),))), "limits": asdict(self._limits)}
         self._prober = Child("processors.probe.child:handle", replace(PROBE, memory_bytes=memory))
         self._decoder = Child("processors.decode.child:handle", replace(DECODE, memory_bytes=memory))
         self._runners: dict[str, Runner] = {}
@@ -89,7 +89,7 @@ class Line:
         for _ in range(ATTEMPTS):
             try:
                 (answer,) = self._prober.call({"uri": uri, **self._request})
-                return make_plan(parse_index(answer.body), request)
+                return make_plan(parse(answer.body), request)
             except Unprocessable as error:
                 return no_plan(uri, None, error, request)
             except ChildError as error:
@@ -102,8 +102,9 @@ class Line:
         failure: DailiesError | None = None
         for _ in range(ATTEMPTS):
             try:
-                for message in self._decoder.call({"job": job.model_dump(mode="json"), **self._request}):
-                    yield from self._outputs(parse_output(message), job, plan)
+                messages = self._decoder.call({"job": job.model_dump(mode="json"), **self._request})
+                for output in outputs(messages, job, self._limits):
+                    yield from self._results(output, job, plan)
                 return
             except Unprocessable as error:
                 failure = error
@@ -115,7 +116,7 @@ class Line:
         event = JobFailed(**known, reason=getattr(failure, "reason", ""), message=str(failure), attempts=ATTEMPTS)
         yield {"ce_type": EventType.JOB_FAILED.encode()}, event.model_dump_json().encode()
 
-    def _outputs(self, output: Any, job: Job, plan: Plan) -> Iterator[tuple[dict[str, bytes], bytes]]:
+    def _results(self, output: Any, job: Job, plan: Plan) -> Iterator[tuple[dict[str, bytes], bytes]]:
         if isinstance(output, Chunk):
             for name in job.agent_tasks:
                 task = plan.task(name)

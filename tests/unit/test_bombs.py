@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import struct
 import time
 import zlib
@@ -15,10 +16,15 @@ import av
 import numpy as np
 import pytest
 
+from processors.analyse import analyse
+from processors.decode.child import outputs
 from processors.limits import MediaLimits
+from processors.sandbox import Message
+from schemas.errors import ChildCrashed
 from tests.chaos.excerpts import RECIPES, encode
 from tests.chaos.line import Line
 from tests.chaos.mutate import Mutant
+from tests.sums import manifest, plan
 
 SOON_SECONDS = 60.0
 MEMORY = 1 << 30
@@ -184,6 +190,25 @@ def test_pictures_beyond_what_decoders_are_allowed_are_lost_and_told(tmp_path: P
     assert event.run.status == "complete"
     assert (event.coverage.streams["v0"].decoded, event.coverage.streams["v0"].missing) == (40, 1)
     assert [f.code for f in event.findings if f.code == "video.decode_error"] == ["video.decode_error"]
+
+
+def test_the_reference_ends_in_the_same_words(tmp_path: Path) -> None:
+    path = tmp_path / "x.mkv"
+    path.write_bytes(motion_jpeg([(64, 48)] * 40 + [(128, 96)]))
+    with Line(tmp_path, TIGHT) as line:
+        event = line.final(path)
+    alone = analyse(str(path), code="1", tasks_wanted=["native-picture"], limits=TIGHT)
+    assert (alone.run.status, alone.run.reason) == (event.run.status, event.run.reason)
+    assert alone.coverage.gaps == event.coverage.gaps
+
+
+def test_a_child_that_sends_more_than_its_job_can_have() -> None:
+    limits = MediaLimits(frames=3)
+    job = plan().jobs[0].model_copy(update={"renditions": ("proxy",)})
+    (message,) = [Message({"type": "manifest"}, manifest(0, []).to_bytes())]
+    assert len(list(outputs([message] * 4, job, limits))) == 4
+    with pytest.raises(ChildCrashed, match="more than 4 outputs"):
+        list(outputs(itertools.repeat(message), job, limits))
 
 
 def test_pictures_without_end_end(tmp_path: Path) -> None:
