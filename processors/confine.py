@@ -93,7 +93,7 @@ def confine(*, network: bool) -> bool:
         return False
     libc = ctypes.CDLL(None, use_errno=True)
     steps = _steps(network=network)
-    array = (_Instruction * len(steps))(*((s.code, s.yes, s.no, s.value) for s in steps))
+    array = (_Instruction * len(steps))(*(_Instruction(s.code, s.yes, s.no, s.value) for s in steps))
     program = _Program(len(steps), array)
     if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")

@@ -53,7 +53,11 @@ class Tally:
             self._progress.advance(self._bar)
             done = self.outcomes.total()
         if not self._progress.console.is_terminal and done % SAY_EACH == 0:
-            self._progress.console.print(f"{done} mutants")
+            self.say(f"{done} mutants")
+
+    def say(self, line: str) -> None:
+        """A line above the bar."""
+        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def table(self) -> Table:
         """Outcomes by how often they came."""
@@ -109,7 +113,10 @@ def in_process(mutants: Iterator[Mutant], folder: Path, tally: Tally) -> str:
                     made = next(mutants, None)
                 if made is None:
                     return len(line.failures)
+                before = len(line.failures)
                 tally.note(line.run(made))
+                for failure in line.failures[before:][-1:]:
+                    tally.say(f"{made!r}: {failure}")
 
     with ThreadPoolExecutor(LINES) as pool:
         ended = sum(pool.map(work, range(LINES)))
