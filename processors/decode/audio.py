@@ -93,7 +93,13 @@ class AudioReader:
             self._faults.add(CONCEALED, self.samples, self.samples + frame.samples, frame.pts)
         if self._clock is not None and not self._converter.active(found):
             self._clock.check(frame.pts, self.samples)
-        for samples in self._converter.convert(frame, found):
+        try:
+            made = list(self._converter.convert(frame, found))
+        except FFmpegError as error:
+            reraise_memory(error)
+            self._note("sound of {} {} {} Hz cannot be converted: ".format(*found) + describe(error), frame.pts)
+            return
+        for samples in made:
             yield self._block(samples)
 
     def _target(self, found: Format) -> Format:
@@ -143,8 +149,11 @@ class _Converter:
         if self._resampler is None:
             sample_format, layout, rate = self._target
             self._resampler = av.AudioResampler(format=sample_format, layout=layout, rate=rate)
-        for converted in self._resampler.resample(frame):
-            yield interleaved(converted)
+        try:
+            yield from map(interleaved, self._resampler.resample(frame))
+        except FFmpegError:
+            self._resampler = None  # nothing can be flushed out of it
+            raise
 
     def flush(self) -> Iterator[NDArray[Any]]:
         resampler, self._resampler = self._resampler, None
