@@ -60,10 +60,14 @@ FILES = {
     "fchmodat2": 452,
 }
 
+OPEN, OPENAT, OPENAT2 = 2, 257, 437
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+"""Flags of opening that are for changing a file, or making one."""
+
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 """Classic BPF: load a word of the call's data, compare with a constant, end."""
-NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16
-"""Where they lie in the call's data."""
+NUMBER, ARCHITECTURE, ARGUMENTS, WORD = 0, 4, 16, 8
+"""Where they lie in the call's data, and how far arguments are apart."""
 
 
 class _Instruction(ctypes.Structure):
@@ -115,11 +119,24 @@ def _steps(*, network: bool) -> list[_Step]:
         _Step(AT_LEAST, X32, no=1),
         refuse,
         *(step for number in sorted(refused.values()) for step in (_Step(EQUAL, number, no=1), refuse)),
-        _Step(EQUAL, CLONE3, no=1),  # its flags lie in memory, where no filter looks: the C library then takes the older one
-        _Step(RETURN, REFUSE | errno.ENOSYS),
+        # Their flags lie in memory, where no filter looks: without these the C library takes the older ones.
+        *(step for number in (CLONE3, OPENAT2) for step in (_Step(EQUAL, number, no=1), _Step(RETURN, REFUSE | errno.ENOSYS))),
+        *_flags(OPEN, 1, refused=WRITES),
+        *_flags(OPENAT, 2, refused=WRITES),
         _Step(EQUAL, CLONE, no=3),
-        _Step(LOAD, FIRST_ARGUMENT),
+        _Step(LOAD, ARGUMENTS),
         _Step(ANY_BIT, CLONE_THREAD, yes=1),
         refuse,
+        _Step(RETURN, ALLOW),
+    ]
+
+
+def _flags(number: int, argument: int, *, refused: int) -> list[_Step]:
+    """Refuse a call with one of these bits in an argument, allow it without; go on with any other call."""
+    return [
+        _Step(EQUAL, number, no=4),
+        _Step(LOAD, ARGUMENTS + WORD * argument),
+        _Step(ANY_BIT, refused, no=1),
+        _Step(RETURN, REFUSE | errno.EPERM),
         _Step(RETURN, ALLOW),
     ]

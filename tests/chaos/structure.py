@@ -51,7 +51,10 @@ def layout(data: bytes) -> Layout:
     elif data[:1] == b"\x47":
         found.sizes.extend(Field(at + 4, 1, "big", "adaptation") for at in range(0, len(data) - 188, 188))
         found.tables.append((0, 188 * 4))
-    return found
+    return Layout(
+        [field for field in found.sizes if field.at + field.size <= len(data)],
+        [(low, min(high, len(data))) for low, high in found.tables if low < len(data)],
+    )
 
 
 def _boxes(data: bytes, start: int, end: int, found: Layout) -> None:

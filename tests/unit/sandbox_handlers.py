@@ -64,6 +64,10 @@ def forbidden(request: dict[str, Any], send: Send) -> None:
         "link": lambda: (here.parent / "link").symlink_to(here),
         "cut": lambda: os.truncate(here, 0),
         "mode": lambda: here.chmod(0o777),
+        "write": lambda: os.close(os.open(here, os.O_WRONLY)),
+        "append": lambda: os.close(os.open(here, os.O_RDWR | os.O_APPEND)),
+        "truncate": lambda: os.close(os.open(here, os.O_RDONLY | os.O_TRUNC)),
+        "create": lambda: os.close(os.open(here.with_suffix(".y"), os.O_RDONLY | os.O_CREAT)),
         "thread": lambda: threading.Thread(target=int).start(),
         "read": here.read_bytes,
     }
