@@ -1,6 +1,9 @@
 # Everything starts here: `make` shows what there is. Each target sets up what it needs; a second run takes seconds.
 
 PYTHON ?= python3
+# Of make chaos: how many damaged files, and the first one's seed.
+COUNT ?= 10000
+SEED ?= 1
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMPS := .venv/stamps
@@ -36,6 +39,7 @@ accuracy: setup ## Compare results with reference implementations, and the pipel
 
 chaos: setup ## Kill, crash and cycle: what takes longer than the plain tests
 	@$(BIN)/python -m pytest -m chaos
+	@$(BIN)/python -m tests.chaos.mutants --stack --seed $(SEED) --count $(COUNT)
 	@DAILIES_CYCLES=20 $(BIN)/python -m pytest -o timeout=900 tests/integration/test_supervisor.py -k cycles
 
 bench: setup ## Measure speed and latency on this machine

@@ -8,8 +8,9 @@ from typing import Literal
 
 from processors import assemble, tasks
 from processors.aggregate import Aggregate
-from processors.decode.job import run_job
+from processors.decode.job import Output, run_job
 from processors.infer import infer
+from processors.limits import MediaLimits
 from processors.plan import DEFAULT_PROFILES, PlanRequest, make_plan, no_plan
 from processors.probe import probe
 from processors.source import SourcePolicy, open_source, to_uri
@@ -18,10 +19,12 @@ from schemas.cell import CellResult
 from schemas.chunk import Chunk
 from schemas.errors import Unprocessable
 from schemas.events import ContentMetadata
-from schemas.plan import Plan
+from schemas.manifest import JobFailed
+from schemas.plan import Job, Plan
 
 Report = Callable[[float], None]
 Device = Literal["auto", "cpu", "cuda"]
+DEFAULT = MediaLimits()
 
 
 def analyse(
@@ -34,6 +37,7 @@ def analyse(
     device: Device = "auto",
     whole: bool = True,
     report: Report | None = None,
+    limits: MediaLimits = DEFAULT,
 ) -> ContentMetadata:
     """Analyse one file in this process. ``report`` hears the progress from 0 to 1.
 
@@ -51,34 +55,60 @@ def analyse(
         profiles=DEFAULT_PROFILES if profiles is None else tuple(profiles),
     )
     try:
-        plan = make_plan(probe(uri, policy), request)
+        plan = make_plan(probe(uri, policy, limits), request)
     except Unprocessable as error:
         return assemble.unprocessable(no_plan(uri, None, error, request))
-    return run_plan(plan, policy, device=device, report=report)
+    return run_plan(plan, policy, device=device, report=report, limits=limits)
 
 
-def run_plan(plan: Plan, policy: SourcePolicy, *, device: Device = "auto", report: Report | None = None) -> ContentMetadata:
-    """Carry out a plan in this process, job by job, and assemble the final event."""
+def run_plan(
+    plan: Plan,
+    policy: SourcePolicy,
+    *,
+    device: Device = "auto",
+    report: Report | None = None,
+    limits: MediaLimits = DEFAULT,
+) -> ContentMetadata:
+    """Carry out a plan in this process, job by job, and assemble the final event. A job that cannot be done is a gap."""
     aggregate = Aggregate(plan)
     runners = _Runners(device)
     for job in plan.jobs:
-        wanted = [plan.task(name) for name in job.agent_tasks]
-        with open_source(plan.asset.uri, policy) as source:
-            for output in run_job(job, source):
-                if isinstance(output, Chunk):
-                    for task in wanted:
-                        if task.rendition == output.header.rendition:
-                            aggregate.add_cell(infer(task, runners(task.name), output))
-                elif isinstance(output, CellResult):
-                    aggregate.add_cell(output)
-                else:
-                    aggregate.add_manifest(output)
-                aggregate.advance(job.stream)
-                for lane in aggregate.lanes.values():
-                    lane.recent.clear()  # nobody keeps a sidecar here
-                if report is not None:
-                    report(aggregate.progress())
+        try:
+            with open_source(plan.asset.uri, policy) as source:
+                for output in run_job(job, source, limits):
+                    _take(aggregate, output, job, runners)
+                    if report is not None:
+                        report(aggregate.progress())
+        except Unprocessable as error:
+            aggregate.fail_job(_failure(job, error))
+            aggregate.advance(job.stream)
     return assemble.metadata(aggregate, dataref=None)
+
+
+def _take(aggregate: Aggregate, output: Output, job: Job, runners: _Runners) -> None:
+    if isinstance(output, Chunk):
+        for task in map(aggregate.plan.task, job.agent_tasks):
+            if task.rendition == output.header.rendition:
+                aggregate.add_cell(infer(task, runners(task.name), output))
+    elif isinstance(output, CellResult):
+        aggregate.add_cell(output)
+    else:
+        aggregate.add_manifest(output)
+    aggregate.advance(job.stream)
+    for lane in aggregate.lanes.values():
+        lane.recent.clear()  # nobody keeps a sidecar here
+
+
+def _failure(job: Job, error: Unprocessable) -> JobFailed:
+    return JobFailed(
+        run=job.run,
+        asset=job.asset.id,
+        stream=job.stream,
+        segment=job.segment,
+        reason=error.reason,
+        message=str(error),
+        attempts=1,
+    )
 
 
 class _Runners:

@@ -9,7 +9,7 @@ import av
 
 from processors import profiles, tasks
 from processors.aggregate import Aggregate, LaneKey
-from processors.coverage import coverage
+from processors.coverage import coverage, ending
 from processors.decode_findings import CODES, decode_findings
 from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
 from processors.mismatch import FINDINGS as FILE_FINDINGS
@@ -45,6 +45,7 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     outcomes = aggregate.finish()
     by = makers(plan)
     covered = coverage(aggregate)
+    status, reason = ending(aggregate, covered.gaps)
     findings = _findings(aggregate, by)
     facts: dict[str, dict[str, Any]] = {}
     for (stream, _), outcome in outcomes.items():
@@ -59,8 +60,8 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
         correlation=plan.correlation,
         run=Run(
             id=plan.run,
-            status="incomplete" if covered.gaps else "complete",
-            reason=covered.gaps[0].reason if covered.gaps else None,
+            status=status,
+            reason=reason,
             plan_version=plan.plan_version,
             caused_by=plan.caused_by,
             code=plan.code,

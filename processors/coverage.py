@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from processors.aggregate import Aggregate, StreamState
 from schemas.chunk import hop_edge
-from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Gap
+from schemas.errors import SourceChanged
+from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Gap, Status
 from schemas.manifest import ChunkRecord, Manifest
+
+NOT_THE_MATERIAL = frozenset({"cancelled", "lost", SourceChanged.reason})
+"""Reasons of failed jobs that say nothing of what was to be decoded."""
+
+NOTHING_DECODED = "nothing_decoded: neither a picture nor a sample came out of any decoder"
 
 
 def coverage(aggregate: Aggregate) -> AssetCoverage:
@@ -24,6 +30,20 @@ def coverage(aggregate: Aggregate) -> AssetCoverage:
         chunks=ChunkCoverage(expected=ok + failed + skipped, ok=ok, failed=failed, skipped=skipped),
         gaps=tuple(_gaps(aggregate)),
     )
+
+
+def ending(aggregate: Aggregate, gaps: Sequence[Gap]) -> tuple[Status, str | None]:
+    """How a run ended, and why not better.
+
+    ``unprocessable`` means that nothing came out of any decoder, and that the material is why: its jobs failed in every
+    attempt, or gave nothing. What could not be done for another reason is ``incomplete``, and so is what was done in part.
+    """
+    failures = [state.failed[segment] for state in aggregate.streams.values() for segment in sorted(state.failed)]
+    decoded = any(state.decoded for state in aggregate.streams.values())
+    if not decoded and not any(failure.reason in NOT_THE_MATERIAL for failure in failures):
+        reasons = [f"{failure.reason}: {failure.message}" for failure in failures]
+        return "unprocessable", reasons[0] if reasons else NOTHING_DECODED
+    return ("incomplete", gaps[0].reason) if gaps else ("complete", None)
 
 
 def _stream_coverage(aggregate: Aggregate, state: StreamState) -> Coverage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Callable
 from typing import Any, cast
@@ -53,10 +54,10 @@ class RangedSource(Source):
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move; raises ``ValueError`` before the start."""
+        """Move; before the start it gives ``-EINVAL``, for which see :meth:`FileSource.seek`."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
-            raise ValueError(f"seek to {base + offset}")
+            return -errno.EINVAL
         self._at = base + offset
         return self._at
 

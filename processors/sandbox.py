@@ -40,12 +40,15 @@ class Limits:
 
     ``wall_seconds`` bounds one call, ``stall_seconds`` the wait for one message, or for a sign that the child waits on a
     network; both count only while the caller is waiting, so a slow consumer never costs the child its life.
-    ``memory_bytes`` is address space beyond what the child has after its imports.
+    ``memory_bytes`` is address space beyond what the child has after its imports. ``cpu_seconds`` bounds the CPU time between
+    a request, or a message, and the next message. ``network``: it may open sockets; without it the kernel refuses them.
     """
 
     wall_seconds: float | None = None
     stall_seconds: float | None = None
     memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -139,8 +142,8 @@ class Child:
             self._stop(kill=True)
         if self._process is not None:
             return
-        memory = "" if self.limits.memory_bytes is None else str(self.limits.memory_bytes)
-        command = [sys.executable, "-P", "-m", "processors.sandbox_child", self.handler, memory, str(os.getpid())]
+        limits = orjson.dumps(self.limits).decode()
+        command = [sys.executable, "-P", "-m", "processors.sandbox_child", self.handler, limits, str(os.getpid())]
         self._process = _Process(command, _environment())
         head, _ = self._receive(START_SECONDS)
         if head != {OWN: "ready"}:
@@ -224,6 +227,8 @@ class Child:
         tail = process.tail.decode(errors="replace").strip()
         how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
         message = f"{self.handler} {how} without an answer{': ' + tail if tail else ''}"
+        if code == -signal.SIGXCPU:
+            raise ChildTimeout(f"{self.handler} used more than {self.limits.cpu_seconds:g} s of CPU time without a result")
         if any(sign in process.tail for sign in MEMORY_SIGNS):
             raise ChildOutOfMemory(message)
         raise ChildCrashed(message)

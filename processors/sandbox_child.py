@@ -1,14 +1,16 @@
-"""The child's side of the sandbox: ``python -m processors.sandbox_child module:function MEMORY_BYTES PARENT_PID``."""
+"""The child's side of the sandbox: ``python -m processors.sandbox_child module:function LIMITS PARENT_PID``, limits as JSON."""
 
 from __future__ import annotations
 
 import ctypes
 import importlib
+import math
 import os
 import resource
 import signal
 import struct
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import orjson
 from typing_extensions import Buffer
 
+from processors.confine import confine
 from schemas import errors
 from schemas.errors import Unprocessable
 
@@ -61,6 +64,14 @@ def set_limits(memory: int | None) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         limit = pages * resource.getpagesize() + memory
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def renew_cpu(seconds: float | None) -> None:
+    """Let this process use so much more CPU time; beyond it the kernel ends it with SIGXCPU."""
+    if seconds is not None:
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        soft = math.ceil(time.process_time() + seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def send(answers: int, head: dict[str, Any], body: Buffer = b"") -> None:
@@ -116,26 +127,35 @@ def describe(error: Exception) -> dict[str, Any]:
     return {OWN: "failed", "message": message + where}
 
 
-def serve(handle: Handler, requests: int, answers: int) -> None:
-    """Answer requests until the parent closes the pipe."""
+def serve(handle: Handler, requests: int, answers: int, cpu: float | None) -> None:
+    """Answer requests until the parent closes the pipe. Each request and each message is given ``cpu`` seconds of CPU time."""
+
+    def answer(head: dict[str, Any], body: Buffer) -> None:
+        send(answers, head, body)
+        if head != WAITING:  # who waits makes no progress
+            renew_cpu(cpu)
+
     while (request := receive(requests)) is not None:
+        renew_cpu(cpu)
         try:
-            handle(request, lambda head, body: send(answers, head, body))
+            handle(request, answer)
             end: dict[str, Any] = {OWN: "done"}
         except Exception as error:  # the guard: what a handler raises becomes the parent's error
             end = describe(error)
         send(answers, end)
 
 
-def main(handler: str, memory: str, parent: str) -> None:
+def main(handler: str, limits: str, parent: str) -> None:
     """Import the handler, set the limits, serve."""
     die_with(int(parent))
     requests, answers = take_pipes()
     module, _, function = handler.partition(":")
     handle: Handler = getattr(importlib.import_module(module), function)
-    set_limits(int(memory) if memory else None)
+    allowed = orjson.loads(limits)
+    set_limits(allowed["memory_bytes"])
+    confine(network=allowed["network"])
     send(answers, {OWN: "ready"})
-    serve(handle, requests, answers)
+    serve(handle, requests, answers, allowed["cpu_seconds"])
 
 
 if __name__ == "__main__":

@@ -74,6 +74,17 @@ class FileSource(io.FileIO, Source):
         self.size = facts.st_size
         self.version = _version(facts)
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move. A place that no file has, as damaged headers name it, is ``-EINVAL``: FFmpeg goes on from that as it sees fit,
+        while an exception would end its reading of the file.
+        """
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return -errno.EINVAL
+
     def changed(self) -> bool:
         """Whether the file was written to, or another one lies at its path."""
         try:

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 
 import faust
 
+from processors.limits import MediaLimits
 from processors.plan import DEFAULT_PROFILES, PlanRequest, make_plan, no_plan
 from processors.probe.child import parse
 from processors.probe.index import MediaIndex
 from processors.profiles import load_named
-from processors.sandbox import Child, Limits
+from processors.sandbox import Limits
+from processors.sandbox_pair import ChildPair
 from processors.source import SourcePolicy
 from schemas import cloudevents
 from schemas.errors import ChildCrashed, ChildError, ProfileError, Unprocessable
@@ -44,9 +46,10 @@ logger = get_logger(__name__)
 def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER) -> faust.App:
     """The planner's app, not yet started. ``handler`` is what the child runs."""
     app = make_app(APP, settings, bootstrap=bootstrap)
-    limits = Limits(wall_seconds=settings.probe_seconds, stall_seconds=None, memory_bytes=settings.probe_memory_bytes)
+    limits = Limits(settings.probe_seconds, None, settings.probe_memory_bytes, settings.probe_cpu_seconds)
     letters, retries = DeadLetters(app), Retries(settings.attempts)
-    prober = Prober(Child(handler, limits), SourcePolicy(settings.schemes, settings.roots))
+    policy = SourcePolicy(settings.schemes, settings.roots)
+    prober = Prober(ChildPair(handler, limits), policy, settings.media_limits())
     ledger = AttemptLedger(settings.data_dir / "attempts" / "planner", settings.attempts)
     planner = Planner(app, prober, letters, retries, ledger, cores=settings.decoders or len(os.sched_getaffinity(0)))
     guard = Guard(app, "planner", letters, retries)
@@ -60,11 +63,11 @@ def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER) -> faust
 
 
 class Prober:
-    """Probes in one persistent child process, from one thread, so that the event loop stays free."""
+    """Probes in persistent child processes, from one thread, so that the event loop stays free."""
 
-    def __init__(self, child: Child, policy: SourcePolicy) -> None:
+    def __init__(self, child: ChildPair, policy: SourcePolicy, limits: MediaLimits) -> None:
         self._child = child
-        self._policy = asdict(policy)
+        self._asked = {"policy": asdict(policy), "limits": asdict(limits)}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
 
     async def probe(self, uri: str) -> MediaIndex:
@@ -72,13 +75,13 @@ class Prober:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._call, uri)
 
     def _call(self, uri: str) -> MediaIndex:
-        bodies = [message.body for message in self._child.call({"uri": uri, "policy": self._policy})]
+        bodies = [message.body for message in self._child.call(uri, {"uri": uri, **self._asked})]
         if len(bodies) != 1:
             raise ChildCrashed(f"probing {uri} gave {len(bodies)} answers")
         return parse(bodies[0])
 
     def close(self) -> None:
-        """End the child, and with it what it is doing."""
+        """End the children, and with them what they are doing."""
         self._child.kill()
         self._thread.shutdown(wait=False)
 

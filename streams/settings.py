@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from processors.limits import MediaLimits
+
 GIB = 1 << 30
 
 
@@ -29,6 +31,16 @@ class Settings(BaseSettings):
     probe_memory_bytes: int = Field(2 * GIB, description="Memory limit of the probing child.")
     decode_memory_bytes: int = Field(4 * GIB, description="Memory limit of a decode child.")
     decode_stall_seconds: float = Field(60, description="A decode child that gives nothing for so long is ended.")
+    probe_cpu_seconds: float = Field(300, description="CPU time that probing one asset may take, in seconds.")
+    decode_cpu_seconds: float = Field(60, description="CPU time that a decode child may take from one result to the next.")
+    max_streams: int = Field(256, description="Streams of an asset; more: unprocessable, too_many_streams.")
+    max_side: int = Field(16_384, description="Pixels a side of a picture; more: too_large.")
+    max_pixels: int = Field(1 << 26, description="Pixels of a picture; more: too_large.")
+    max_seconds: float = Field(48 * 3600, description="Seconds that a stream plays; more: too_long.")
+    max_frames: int = Field(20_000_000, description="Pictures of a stream; more: too_many_frames.")
+    max_channels: int = Field(64, description="Channels of a sound stream; more: too_many_channels.")
+    max_sample_rate: int = Field(768_000, description="Samples a second of a sound stream; more: sample_rate_too_high.")
+    max_changes: int = Field(1000, description="Changes of size or format in one decode job; more: too_many_changes.")
     repair_look_seconds: float = Field(5, description="How often the aggregator looks for lost results.")
     repair_after_seconds: float = Field(60, description="How long after a result is known to be lost its job is issued again.")
     state_file: Path | None = Field(None, description="Where a role writes its state for `dailies status`.")
@@ -45,6 +57,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, TOML file, secrets; no dot-env files."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), file_secret_settings
+
+    def media_limits(self) -> MediaLimits:
+        """What one asset may ask for."""
+        return MediaLimits(
+            streams=self.max_streams,
+            side=self.max_side,
+            pixels=self.max_pixels,
+            seconds=self.max_seconds,
+            frames=self.max_frames,
+            channels=self.max_channels,
+            sample_rate=self.max_sample_rate,
+            changes=self.max_changes,
+        )
 
     def sidecars(self) -> str:
         """Where sidecars go."""

@@ -18,8 +18,10 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from processors.decode.block import Block
+from processors.decode.bounds import Bounds
 from processors.decode.faults import CONCEALED, MAX_ENTRIES, FaultLog, describe, reraise_memory
 from processors.decode.packets import demux, select
+from processors.limits import MediaLimits
 from schemas.manifest import TimestampGap
 from schemas.plan import Job
 
@@ -37,9 +39,10 @@ class AudioReader:
     converted, and noted among the faults.
     """
 
-    def __init__(self, container: InputContainer, job: Job, faults: FaultLog) -> None:
+    def __init__(self, container: InputContainer, job: Job, faults: FaultLog, bounds: Bounds | None = None) -> None:
         self._stream = select(container, job.index, av.AudioStream)
         self._container, self._job, self._faults = container, job, faults
+        self._bounds = bounds or Bounds(job, MediaLimits())
         self._converter: _Converter | None = None
         self._clock: SampleClock | None = None
         self.samples = 0
@@ -79,6 +82,7 @@ class AudioReader:
 
     def _convert(self, frame: av.AudioFrame) -> Iterator[Block]:
         found = format_of(frame)
+        self._bounds.sound(*found, frame.layout.nb_channels)
         if self._converter is None:
             self._converter = _Converter(self._target(found))
             self._clock = SampleClock(self._stream.time_base or Fraction(1, found[2]), self._converter.rate)
@@ -89,7 +93,13 @@ class AudioReader:
             self._faults.add(CONCEALED, self.samples, self.samples + frame.samples, frame.pts)
         if self._clock is not None and not self._converter.active(found):
             self._clock.check(frame.pts, self.samples)
-        for samples in self._converter.convert(frame, found):
+        try:
+            made = list(self._converter.convert(frame, found))
+        except FFmpegError as error:
+            reraise_memory(error)
+            self._note("sound of {} {} {} Hz cannot be converted: ".format(*found) + describe(error), frame.pts)
+            return
+        for samples in made:
             yield self._block(samples)
 
     def _target(self, found: Format) -> Format:
@@ -106,6 +116,7 @@ class AudioReader:
         assert self._converter is not None
         block = Block(samples, self.samples, self._converter.rate)
         self.samples = block.end
+        self._bounds.played(self.samples, block.rate)
         return block
 
 
@@ -138,8 +149,11 @@ class _Converter:
         if self._resampler is None:
             sample_format, layout, rate = self._target
             self._resampler = av.AudioResampler(format=sample_format, layout=layout, rate=rate)
-        for converted in self._resampler.resample(frame):
-            yield interleaved(converted)
+        try:
+            yield from map(interleaved, self._resampler.resample(frame))
+        except FFmpegError:
+            self._resampler = None  # nothing can be flushed out of it
+            raise
 
     def flush(self) -> Iterator[NDArray[Any]]:
         resampler, self._resampler = self._resampler, None

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 from typing_extensions import Buffer
 
+from processors.decode.bounds import most_messages
 from processors.decode.job import Output, run_job
+from processors.limits import MediaLimits
 from processors.sandbox import Message
 from processors.sandbox_child import WAITING
 from processors.source import SourcePolicy, open_source
 from processors.waiting import signs_of_life
 from schemas.cell import CellResult
 from schemas.chunk import Chunk, ChunkHeader
-from schemas.errors import SourceChanged, WireError
+from schemas.errors import ChildCrashed, SourceChanged, WireError
 from schemas.manifest import Manifest
 from schemas.plan import Job
 
@@ -24,7 +26,7 @@ Send = Callable[[dict[str, Any], Buffer], None]
 
 
 def handle(request: dict[str, Any], send: Send) -> None:
-    """Run ``{"job": <Job JSON>, "policy": {…}}`` and send each output.
+    """Run ``{"job": <Job JSON>, "policy": {…}, "limits": {…}}`` and send each output.
 
     Raises ``Unprocessable``; ``SourceChanged`` if the object is no longer the planned version, at the start or at the end.
     """
@@ -40,7 +42,7 @@ def handle(request: dict[str, Any], send: Send) -> None:
         if source.version != job.asset.version:
             raise SourceChanged(f"{job.asset.uri} is version {source.version}, not {job.asset.version}")
         last: Manifest | None = None
-        for output in run_job(job, source):
+        for output in run_job(job, source, MediaLimits.from_json(request.get("limits"))):
             if isinstance(output, Manifest):
                 last = output
             else:
@@ -61,6 +63,17 @@ def _message(output: Output) -> tuple[dict[str, Any], Any]:
             return {"type": "cell", "headers": {k: v.decode() for k, v in output.headers().items()}}, output.value
         case Manifest():
             return {"type": "manifest"}, output.to_bytes()
+
+
+def outputs(messages: Iterable[Message], job: Job, limits: MediaLimits) -> Iterator[Output]:
+    """The outputs that a child's messages hold. Raises ``WireError`` if one holds none, ``ChildCrashed`` at the first that is
+    more than the job can have: such a child follows no program of ours.
+    """
+    most = most_messages(job, limits)
+    for n, message in enumerate(messages):
+        if n >= most:
+            raise ChildCrashed(f"more than {most} outputs came of {job.key.decode()}")
+        yield parse(message)
 
 
 def parse(message: Message) -> Output:

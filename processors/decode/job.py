@@ -11,10 +11,12 @@ from av.container import InputContainer
 
 from processors.container import open_container
 from processors.decode.audio import AudioReader
+from processors.decode.bounds import Bounds
 from processors.decode.faults import FaultLog
 from processors.decode.frame import NativeFrame
 from processors.decode.native import NativeCells
 from processors.decode.video import VideoReader
+from processors.limits import MediaLimits
 from processors.renditions import RENDITIONS
 from processors.renditions.base import FrameBuilder
 from processors.renditions.pyramid import Pyramid
@@ -27,15 +29,18 @@ from schemas.plan import Job
 
 Output = Chunk | CellResult | Manifest
 
+DEFAULT = MediaLimits()
 
-def run_job(job: Job, source: Source) -> Iterator[Output]:
+
+def run_job(job: Job, source: Source, limits: MediaLimits = DEFAULT) -> Iterator[Output]:
     """Decode a job; gives chunks and cells as they are complete, and the manifest last.
 
     A damaged stream gives what can be decoded, and errors in the manifest. Raises ``Unprocessable`` where the source cannot
-    be opened or is not what was planned.
+    be opened, is not what was planned, or goes beyond the limits on its way.
     """
-    with open_container(source) as container:
-        yield from _video(container, job) if job.kind == "video" else _audio(container, job)
+    bounds = Bounds(job, limits)
+    with open_container(source, limits) as container:
+        yield from _video(container, job, bounds) if job.kind == "video" else _audio(container, job, bounds)
 
 
 @dataclass(slots=True)
@@ -115,7 +120,7 @@ class _Tally:
         )
 
 
-def _video(container: InputContainer, job: Job) -> Iterator[Output]:
+def _video(container: InputContainer, job: Job, bounds: Bounds) -> Iterator[Output]:
     faults, tally, watch, pyramid = FaultLog(), _Tally(), _Watch(), Pyramid()
     native = NativeCells(job)
     builders = {name: _frame_builder(name, job) for name in job.renditions}
@@ -123,7 +128,7 @@ def _video(container: InputContainer, job: Job) -> Iterator[Output]:
     def wants() -> bool:
         return any(builder.hungry() for builder in builders.values()) or native.hungry()
 
-    reader = VideoReader(container, job, faults, wants)
+    reader = VideoReader(container, job, faults, wants, bounds)
     for frame, owned in reader.frames():
         watch.lap("decode")
         if owned:
@@ -156,9 +161,9 @@ def _frame_builder(name: str, job: Job) -> FrameBuilder:
     return make(job)
 
 
-def _audio(container: InputContainer, job: Job) -> Iterator[Output]:
+def _audio(container: InputContainer, job: Job, bounds: Bounds) -> Iterator[Output]:
     faults, tally, watch = FaultLog(), _Tally(), _Watch()
-    reader = AudioReader(container, job, faults)
+    reader = AudioReader(container, job, faults, bounds)
     makers = {name: RENDITIONS[name].samples for name in job.renditions}
     builders = {name: make(job) for name, make in makers.items() if make is not None}
     if builders.keys() != makers.keys():

@@ -25,12 +25,14 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 
+from processors.decode.bounds import Bounds
 from processors.decode.faults import CONCEALED, LOST, FaultLog, describe, reraise_memory
 from processors.decode.frame import NativeFrame
 from processors.decode.numbers import FrameNumbers, Lost
 from processors.decode.packets import demux, select
 from processors.decode.picture import PictureReader
 from processors.decode.timing import PictureClock
+from processors.limits import MediaLimits
 from processors.probe.bitstream import hidden_test
 from schemas.plan import Job, Seek
 
@@ -61,9 +63,17 @@ class VideoReader:
     goes on.
     """
 
-    def __init__(self, container: InputContainer, job: Job, faults: FaultLog, wants: Callable[[], bool] = nobody) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        job: Job,
+        faults: FaultLog,
+        wants: Callable[[], bool] = nobody,
+        bounds: Bounds | None = None,
+    ) -> None:
         self._stream = select(container, job.index, av.VideoStream)
         self._container, self._job, self._wants, self._faults = container, job, wants, faults
+        self._bounds = bounds or Bounds(job, MediaLimits())
         self._reader = PictureReader(job.video)
         resets = bool(container.format.flags & TS_DISCONT) and not job.counted
         self.clock = PictureClock(job.clock, resets=resets)
@@ -83,6 +93,7 @@ class VideoReader:
         """
         job, clock, before = self._job, self.clock, False
         for picture in self._pictures():
+            self._bounds.picture(picture)
             raw = clock.raw(picture)
             if job.start is not None and raw < job.start:
                 continue

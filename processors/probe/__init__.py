@@ -9,6 +9,7 @@ from typing import Any
 from av.container import InputContainer
 from av.stream import Disposition
 
+from processors.limits import MediaLimits
 from processors.probe.declared import Container, Declared, read_declared
 from processors.probe.formats import (
     audio_clock,
@@ -23,7 +24,7 @@ from processors.probe.formats import (
 from processors.probe.index import IndexedStream, KeyFrame, MediaIndex, VideoIndex
 from processors.probe.languages import bcp47
 from processors.probe.packets import NONE, Head, PacketTable, scan
-from processors.probe.video import StreamFacts, spacing, varies, video_index
+from processors.probe.video import StreamFacts, plays, spacing, varies, video_index
 from processors.probe.words import FIELD_ORDERS, level
 from processors.source import Source, SourcePolicy, open_container, open_source
 from schemas.errors import SourceChanged, Unprocessable
@@ -31,8 +32,6 @@ from schemas.errors import SourceChanged, Unprocessable
 __all__ = ["IndexedStream", "KeyFrame", "MediaIndex", "VideoIndex", "probe", "probe_source"]
 
 TRIES = 3
-MAX_DIMENSION = 16384
-MAX_CHANNELS = 64
 MAX_TITLE = 256
 PROGRESSIVE = 1
 FIELD_CODECS = frozenset({"h264", "mpeg2video", "vc1", "wmv3", "cavs"})
@@ -41,25 +40,28 @@ PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 PREFIXES = {"video": "v", "audio": "a", "subtitle": "s", "data": "d"}
 
 
-def probe(uri: str, policy: SourcePolicy) -> MediaIndex:
+DEFAULT = MediaLimits()
+
+
+def probe(uri: str, policy: SourcePolicy, limits: MediaLimits = DEFAULT) -> MediaIndex:
     """Index the object at a URI.
 
     Raises ``SourceRefused``, ``SourceMissing``, ``SourceChanged``, and ``Unprocessable`` with the reason ``empty``,
-    ``not_media``, ``too_many_streams``, ``no_streams`` (nothing in it can be analysed), ``backend_missing`` or ``no_ranges``.
+    ``not_media``, ``no_streams`` (nothing in it can be analysed), ``backend_missing``, ``no_ranges`` or one of the limits'.
     """
     for _ in range(TRIES):
         with open_source(uri, policy) as source:
-            index = probe_source(source)
+            index = probe_source(source, limits)
             if not source.changed():
                 return index
     raise SourceChanged(f"{uri} changed each time while it was probed: it is still being written")
 
 
-def probe_source(source: Source) -> MediaIndex:
+def probe_source(source: Source, limits: MediaLimits = DEFAULT) -> MediaIndex:
     """Index an open source."""
-    declared = read_declared(source)
-    with open_container(source) as container:
-        streams = _Streams(container, declared).indexed()
+    declared = read_declared(source, limits)
+    with open_container(source, limits) as container:
+        streams = _Streams(container, declared, limits).indexed()
         index = MediaIndex(
             uri=source.uri,
             version=source.version,
@@ -78,24 +80,39 @@ def probe_source(source: Source) -> MediaIndex:
 class _Streams:
     """The streams of one container, with their packets read."""
 
-    def __init__(self, container: InputContainer, declared: Container) -> None:
+    def __init__(self, container: InputContainer, declared: Container, limits: MediaLimits) -> None:
         self._container = container
         self._declared = declared
+        self._limits = limits
         self._start = Fraction(container.start_time or 0, 1_000_000)
         self._all: list[Any] = list(container.streams)
         self._scanned: dict[int, tuple[PacketTable, Head]] = {}
 
     def indexed(self) -> list[IndexedStream]:
         readable = [s for s in self._all if _kind(s) in ("video", "audio") and s.codec_context is not None]
-        self._scanned = scan(self._container, readable)
-        best = self._best_video()
+        self._scanned = scan(self._container, readable, self._limits)
         counts: Counter[str] = Counter()
-        found = []
+        names = []
         for stream in self._all:
             prefix = PREFIXES.get(_kind(stream), "o")
-            found.append(self._index(stream, f"{prefix}{counts[prefix]}", best))
+            names.append(f"{prefix}{counts[prefix]}")
             counts[prefix] += 1
-        return found
+        for stream, name in zip(self._all, names, strict=True):
+            if stream in readable and len(self._scanned[stream.index][0]):
+                self._check(stream, name)
+        best = self._best_video()
+        return [self._index(stream, name, best) for stream, name in zip(self._all, names, strict=True)]
+
+    def _check(self, stream: Any, name: str) -> None:
+        """Hold a stream against the limits."""
+        table, head = self._scanned[stream.index]
+        if stream.type == "video":
+            picture = video_format(stream, head)
+            stated = self._declared.size(stream)  # FFmpeg itself forgets a size that it finds absurd
+            self._limits.picture(name, picture.width or stated[0], picture.height or stated[1])
+        elif (form := audio_format(stream, head)) is not None:
+            self._limits.sound(name, form.rate, form.channels)
+        self._limits.length(name, float(plays(table, pictures=stream.type == "video") * stream.time_base))
 
     def _best_video(self) -> Any:
         """The video stream with the most pixels in all: pixels of a picture times packets; the first of equal ones."""
@@ -115,16 +132,9 @@ class _Streams:
         if not len(table):
             return "no packets"
         if stream.type == "audio":
-            form = audio_format(stream, head)
-            if form is None:
-                return "no sample rate or no channels found"
-            return f"more than {MAX_CHANNELS} channels" if form.channels > MAX_CHANNELS else None
+            return "no sample rate or no channels found" if audio_format(stream, head) is None else None
         picture = video_format(stream, head)
-        if not picture.width or not picture.height:
-            return "no picture size found"
-        if max(picture.width, picture.height) > MAX_DIMENSION:
-            return f"pictures of {picture.width}x{picture.height}, more than {MAX_DIMENSION} pixels a side"
-        return None
+        return None if picture.width and picture.height else "no picture size found"
 
     def _index(self, stream: Any, name: str, best: Any) -> IndexedStream:
         kind = _kind(stream)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from processors.decode.colour import MATRICES, PRIMARIES, TRANSFERS
+from processors.limits import MediaLimits
 from processors.probe.headers import NOTHING, TrackHeader, track_headers
 from processors.probe.words import RANGES, positive
 from processors.source import Source, open_headers
@@ -43,11 +44,16 @@ class Container:
         found = self.streams.get(stream.index)
         return found if found is not None and found.codec == _codec(stream) else None
 
+    def size(self, stream: Any) -> tuple[int, int]:
+        """The stated size of a stream's pictures; zeros where there is none."""
+        found = self.of(stream)
+        return (found.pictures.size if found is not None and found.pictures is not None else None) or (0, 0)
 
-def read_declared(source: Source) -> Container:
+
+def read_declared(source: Source, limits: MediaLimits) -> Container:
     """What the headers of an open source state. Leaves the source at some place."""
     try:
-        container = open_headers(source)
+        container = open_headers(source, limits)
     except Unprocessable:
         return Container()  # what only packets tell is found by demuxing, or is not media at all
     with container:

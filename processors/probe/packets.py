@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import Discard
 from numpy.typing import NDArray
 
+from processors.limits import MediaLimits
 from processors.probe.bitstream import Hidden, hidden_test
 from processors.probe.signalled import Signal
 
@@ -120,10 +121,11 @@ class _Columns:
         return PacketTable(pts, dts, duration, np.array(self.flags, np.uint8), self.bytes)
 
 
-def scan(container: InputContainer, streams: list[Any]) -> dict[int, tuple[PacketTable, Head]]:
+def scan(container: InputContainer, streams: list[Any], limits: MediaLimits) -> dict[int, tuple[PacketTable, Head]]:
     """Read all packets of some streams once: per stream index its table and its decoded head.
 
-    All other streams are left unread, since a damaged one could end the reading of all.
+    All other streams are left unread, since a damaged one could end the reading of all. Raises ``Unprocessable`` at the first
+    picture beyond the limit.
     """
     wanted = {stream.index for stream in streams}
     for stream in container.streams:
@@ -137,6 +139,8 @@ def scan(container: InputContainer, streams: list[Any]) -> dict[int, tuple[Packe
     for packet in _packets(container, streams):
         index = packet.stream_index
         columns[index].add(packet)
+        if packet.stream.type == "video":
+            limits.count(f"stream {index}", len(columns[index].pts))
         if not heads[index].done:
             heads[index].feed(packet.stream.codec_context, packet)
     for stream in streams:

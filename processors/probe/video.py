@@ -97,6 +97,12 @@ def spacing(table: PacketTable) -> Spacing | None:
     return None if deltas is None else Spacing(usual=float(np.median(deltas)), mean=float(deltas.mean()))
 
 
+def plays(table: PacketTable, *, pictures: bool) -> float:
+    """How many ticks a stream plays, by its packets' number and usual distance, or durations: not by single timestamps."""
+    between = spacing(table) if pictures else None
+    return between.usual * len(table) if between is not None else float(table.duration.clip(0).sum(dtype=np.float64))
+
+
 def _deltas(table: PacketTable) -> Ints | None:
     shown = (table.flags & (DISCARD | HIDDEN)) == 0
     keyed = np.flatnonzero(table.flags & KEY)

@@ -38,6 +38,7 @@ def analyse(
             tasks_wanted=[t.strip() for t in tasks.split(",")] if tasks else None,
             profiles=profile,
             device=settings.device,
+            limits=settings.media_limits(),
             report=lambda share: bars.update(line, completed=share),
         )
     if as_json:

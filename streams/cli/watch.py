@@ -91,9 +91,9 @@ def _as_uri(asset: str) -> list[str]:
 
 
 def _ends(event: Reaction | Progress | ContentMetadata) -> set[str]:
-    """Which of the two topics has said its last word. What is unprocessable has no reactions."""
+    """Which of the two topics has said its last word. Where there was no plan there are no reactions."""
     if isinstance(event, ContentMetadata):
-        return ENDS if event.run.status == "unprocessable" else {topics.METADATA.name}
+        return {topics.METADATA.name} if event.coverage.streams else ENDS
     return {topics.REACTIONS.name} if isinstance(event, Progress) and event.stage == "complete" else set()
 
 

@@ -26,8 +26,9 @@ from typing import NoReturn
 from confluent_kafka import Producer
 from pydantic import ValidationError
 
-from processors.decode.child import parse
-from processors.sandbox import Child, Limits
+from processors.decode.child import outputs
+from processors.sandbox import Limits
+from processors.sandbox_pair import ChildPair
 from processors.source import SourcePolicy
 from schemas.errors import ChildError, DailiesError, DeliveryFailed, Unprocessable, WireError
 from schemas.plan import Job
@@ -82,7 +83,7 @@ class Shared:
     def limits(self) -> Limits:
         """A child's limits. Decoding a feature takes hours, so only silence is limited, and not the whole."""
         settings = self.settings
-        return Limits(stall_seconds=settings.decode_stall_seconds, memory_bytes=settings.decode_memory_bytes)
+        return Limits(None, settings.decode_stall_seconds, settings.decode_memory_bytes, settings.decode_cpu_seconds)
 
 
 class Worker:
@@ -91,7 +92,7 @@ class Worker:
     def __init__(self, shared: Shared, number: int, *, fatal: Callable[[BaseException], NoReturn] | None = None) -> None:
         self._shared = shared
         self._fatal = fatal or end_process
-        self._child = Child(shared.handler, shared.limits())
+        self._child = ChildPair(shared.handler, shared.limits())
         self._message: JobMessage | None = None
         self._thread = threading.Thread(target=self._run, name=f"decode-{number}", daemon=True)
 
@@ -179,10 +180,11 @@ class Worker:
         publisher = self._publisher(job, message)
         settings = self._shared.settings
         policy = asdict(SourcePolicy(schemes=settings.schemes, roots=settings.roots))
-        request = {"job": job.model_dump(mode="json"), "policy": policy}
+        limits = settings.media_limits()
+        request = {"job": job.model_dump(mode="json"), "policy": policy, "limits": asdict(limits)}
         with closing(publisher):
-            for answer in self._child.call(request):
-                publisher.publish(parse(answer))
+            for output in outputs(self._child.call(job.asset.uri, request), job, limits):
+                publisher.publish(output)
             publisher.finish()
         logger.info(
             "job done",

@@ -71,7 +71,9 @@ def _decode(moments: Moments, settings: Settings, handler: str) -> tuple[dict[in
     """Pictures by place in ``moments.spans``, and what went wrong. None are kept of an object that is another one by now."""
     found: dict[int, bytes] = {}
     request = {"moments": asdict(moments), "policy": asdict(SourcePolicy(settings.schemes, settings.roots))}
-    limits = Limits(WALL_SECONDS, settings.decode_stall_seconds, settings.decode_memory_bytes)
+    network = not moments.uri.startswith("file:")
+    of = settings
+    limits = Limits(WALL_SECONDS, of.decode_stall_seconds, of.decode_memory_bytes, of.decode_cpu_seconds, network)
     try:
         with Child(handler, limits) as child:
             for message in child.call(request):

@@ -72,8 +72,8 @@ def test_a_job_becomes_chunks_cells_and_a_manifest(broker: str, attempts: Path) 
     assert len({r.headers["ce_id"] for r in (*cells, *chunks.values())}) == 8
 
 
-def test_a_child_that_crashes_gets_its_attempts_and_then_succeeds(broker: str, attempts: Path, tmp_path: Path) -> None:
-    (place,) = submit(broker, make_job("shaky", crash={"folder": str(tmp_path), "times": 2}))
+def test_a_child_that_crashes_gets_its_attempts_and_then_succeeds(broker: str, attempts: Path) -> None:
+    (place,) = submit(broker, make_job("shaky", crash={"ledger": str(attempts), "times": 2}))
     until_committed(broker, place)
     assert failures(broker, "shaky") == []
     assert len(manifests(broker, "shaky")) == 1
@@ -83,8 +83,8 @@ def test_a_child_that_crashes_gets_its_attempts_and_then_succeeds(broker: str, a
     assert list(attempts.iterdir()) == []
 
 
-def test_a_job_that_always_crashes_is_given_up_and_the_next_one_done(broker: str, attempts: Path, tmp_path: Path) -> None:
-    poison = make_job("poison", crash={"folder": str(tmp_path), "times": 9})
+def test_a_job_that_always_crashes_is_given_up_and_the_next_one_done(broker: str, attempts: Path) -> None:
+    poison = make_job("poison", crash={"ledger": str(attempts), "times": 9})
     places = submit(broker, poison, make_job("after-poison"), partition_key=b"same")
     until_committed(broker, *places)
     (failure,) = failures(broker, "poison")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
 import signal
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +47,46 @@ def facts(request: dict[str, Any], send: Send) -> None:
     limits = {name: resource.getrlimit(getattr(resource, name))[0] for name in ("RLIMIT_CORE", "RLIMIT_FSIZE", "RLIMIT_NOFILE")}
     heavy = [name for name in ("torch", "faust", "confluent_kafka", "pydantic_settings") if name in sys.modules]
     send({"limits": limits, "stdin": sys.stdin.read(), "heavy": heavy}, b"")
+
+
+def forbidden(request: dict[str, Any], send: Send) -> None:
+    """Which of these the kernel refuses, by the error's name."""
+    here = Path(request["path"])
+    attempts: dict[str, Callable[[], object]] = {
+        "socket": lambda: socket.socket().close(),
+        "unix socket": lambda: socket.socket(socket.AF_UNIX).close(),
+        "fork": os.fork,
+        "run": lambda: os.execv("/bin/true", ["true"]),
+        "spawn": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+        "remove": here.unlink,
+        "rename": lambda: here.rename(here.with_suffix(".x")),
+        "make": lambda: (here.parent / "folder").mkdir(),
+        "link": lambda: (here.parent / "link").symlink_to(here),
+        "cut": lambda: os.truncate(here, 0),
+        "mode": lambda: here.chmod(0o777),
+        "write": lambda: os.close(os.open(here, os.O_WRONLY)),
+        "append": lambda: os.close(os.open(here, os.O_RDWR | os.O_APPEND)),
+        "truncate": lambda: os.close(os.open(here, os.O_RDONLY | os.O_TRUNC)),
+        "create": lambda: os.close(os.open(here.with_suffix(".y"), os.O_RDONLY | os.O_CREAT)),
+        "thread": lambda: threading.Thread(target=int).start(),
+        "read": here.read_bytes,
+    }
+    found = {}
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError as error:
+            found[name] = errno.errorcode[error.errno or 0]
+    send(found, b"")
+
+
+def burn(request: dict[str, Any], send: Send) -> None:
+    """Use CPU time, with a message after each so many seconds of it."""
+    for _ in range(request["times"]):
+        since = time.process_time()
+        while time.process_time() - since < request["seconds"]:
+            pass
+        send({"sandbox": "waiting"} if request.get("waiting") else {}, b"")
 
 
 def write_file(request: dict[str, Any], send: Send) -> None:

@@ -138,7 +138,8 @@ def test_a_stream_of_which_nothing_can_be_decoded(tmp_path: Path) -> None:
 
     event = examined(damage(path, list(range(25)), blank))
     (covered,) = event.coverage.streams.values()
-    assert event.run.status == "complete" and covered.decoded == 0
+    assert event.run.status == "unprocessable" and covered.decoded == 0
+    assert event.run.reason is not None and event.run.reason.startswith("nothing_decoded")
     assert errors(event) and all(m.value is None and m.reason for m in event.measurements)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -187,6 +188,19 @@ def test_the_planned_rate_and_channels_hold(tmp_path: Path) -> None:
     (chunk, *_) = chunks_of(found, "audio")
     assert (chunk.header.rate, chunk.header.parts[0].shape) == (24000, (1,))
     assert manifest_of(found).decoded == pytest.approx(72000, abs=64)
+
+
+def test_sound_that_cannot_be_converted_is_told(tmp_path: Path) -> None:
+    """Damage lets a few frames have 18 channels that nobody names: there is no way from them to two, nor through them."""
+    path = tmp_path / "x.wav"
+    samples = np.zeros((4800, 18), "<i2").tobytes()
+    form = struct.pack("<HHIIHH", 1, 18, 48000, 48000 * 36, 36, 16)
+    chunks = b"fmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(samples)) + samples
+    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks)
+    manifest = manifest_of(outputs(audio_job(path, planned=AudioFormat(rate=48000, channels=2, layout="stereo"))))
+    assert manifest.decoded == 0
+    assert all("18 channels" in e.message for e in manifest.errors)
+    assert [e.message for e in manifest.errors if "cannot be converted" in e.message]
 
 
 def test_damaged_sound_gives_what_it_has(tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_a_slow_source_is_no_stall(clip: Path) -> None:
         job = video_jobs(clip)[0]
         job = job.model_copy(update={"asset": AssetRef(id="asset", uri=uri, version=version)})
         request = {"job": job.model_dump(mode="json"), "policy": asdict(policy)}
-        with Child(handler="processors.decode.child:handle", limits=Limits(stall_seconds=2.5)) as child:
+        with Child(handler="processors.decode.child:handle", limits=Limits(stall_seconds=2.5, network=True)) as child:
             found = [parse(message) for message in child.call(request)]
     assert manifest_of(found).decoded == 200 and len(site.asked) >= 4  # the third is the first of the data
 

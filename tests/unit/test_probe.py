@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import processors.probe as probing
+from processors.limits import MediaLimits
 from processors.probe import probe
 from processors.probe.index import IndexedStream, MediaIndex
 from processors.sandbox import Child, Limits
@@ -186,15 +187,15 @@ def test_limits_are_told(tmp_path: Path) -> None:
         stream = container.add_stream("rawvideo", rate=25)
         stream.width, stream.height, stream.pix_fmt = 16400, 2, "yuv420p"
         container.mux(stream.encode(av.VideoFrame(16400, 2, "yuv420p")))
-    with pytest.raises(Unprocessable, match="16400x2, more than 16384") as wide:
+    with pytest.raises(Unprocessable, match="16400x2, more than the limit of 16384") as wide:
         probe(str(tmp_path / "wide.mov"), POLICY)
-    assert wide.value.reason == "no_streams"
+    assert wide.value.reason == "too_large"
     with av.open(str(tmp_path / "many.mov"), "w") as container:
         for sound in [container.add_stream("pcm_s16le", rate=8000, layout="mono") for _ in range(257)]:
             block = av.AudioFrame.from_ndarray(np.zeros((1, 80), np.int16), format="s16", layout="mono")
             block.sample_rate = 8000
             container.mux(sound.encode(block))
-    with pytest.raises(Unprocessable, match="more than 256 streams") as many:
+    with pytest.raises(Unprocessable, match="more than the limit of 256 streams") as many:
         probe(str(tmp_path / "many.mov"), POLICY)
     assert many.value.reason == "too_many_streams"
 
@@ -223,8 +224,8 @@ def test_a_file_that_is_being_written_is_probed_again(tmp_path: Path, monkeypatc
     touches = iter(range(10))
     real = probing.probe_source
 
-    def disturbed(source: Source) -> MediaIndex:
-        found = real(source)
+    def disturbed(source: Source, limits: MediaLimits) -> MediaIndex:
+        found = real(source, limits)
         if next(touches) < disturbances:
             os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
         return found

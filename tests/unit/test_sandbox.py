@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from processors.sandbox import Child, Limits
+from processors.sandbox_pair import ChildPair
 from schemas.errors import ChildCrashed, ChildOutOfMemory, ChildTimeout, SourceRefused, Unprocessable
 
 HANDLER = "tests.unit.sandbox_handlers:handle"
@@ -48,8 +49,50 @@ def test_limits_are_set_and_nothing_heavy_is_imported(child: Child) -> None:
 
 
 def test_the_child_writes_no_file(child: Child, tmp_path: Path) -> None:
-    with pytest.raises(ChildCrashed, match="File too large"):
+    with pytest.raises(ChildCrashed, match="Operation not permitted"):
         ask(child, "write_file", path=str(tmp_path / "x"))
+
+
+PROCESSES = {"fork", "run", "spawn"}
+FILES = {"remove", "rename", "make", "link", "cut", "mode", "write", "append", "truncate", "create"}
+REFUSED = PROCESSES | FILES
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_the_kernel_refuses_what_no_handler_needs(tmp_path: Path, network: bool) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"here")
+    with Child(HANDLER, Limits(network=network)) as child:
+        found, _ = ask(child, "forbidden", path=str(path))[0]
+    assert found == dict.fromkeys(REFUSED if network else REFUSED | {"socket", "unix socket"}, "EPERM")
+    assert path.read_bytes() == b"here"
+
+
+def test_cpu_time_is_bounded_from_one_message_to_the_next() -> None:
+    with Child(HANDLER, Limits(stall_seconds=20, cpu_seconds=1)) as child:
+        assert len(ask(child, "burn", times=4, seconds=0.6)) == 4
+        assert works(child)
+        with pytest.raises(ChildTimeout, match="more than 1 s of CPU time"):
+            ask(child, "burn", times=1, seconds=30)
+        with pytest.raises(ChildTimeout, match="CPU time"):
+            ask(child, "burn", times=60, seconds=0.5, waiting=True)
+        assert works(child)
+
+
+def test_a_pair_asks_the_child_that_may_reach_what_is_asked_for(tmp_path: Path) -> None:
+    pair = ChildPair(HANDLER, Limits(stall_seconds=20))
+    try:
+        for uri, allowed in [
+            ("/x", False),
+            ("FILE:///x", False),
+            ("s3://b/k", True),
+            ("https://h/x", True),
+            ("http://\0", False),
+        ]:
+            (message,) = pair.call(uri, {"do": "forbidden", "path": str(tmp_path)})
+            assert ("socket" not in message.head) is allowed, uri
+    finally:
+        pair.close()
 
 
 def test_unprocessable_passes_through_and_the_child_lives_on(child: Child) -> None:
