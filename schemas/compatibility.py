@@ -132,8 +132,14 @@ def _items(schema: Schema) -> Schema:
     return items if isinstance(items, Mapping) else ANYTHING
 
 
+_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object", type(None): "null"}
+
+
 def _types(schema: Schema) -> set[str]:
-    named = schema.get("type", [])
+    """The types that are named, else those of the values that are."""
+    named = schema.get("type")
+    if named is None:
+        return {_NAMES[type(value)] for value in _enumerated(schema) or ()}
     return {named} if isinstance(named, str) else set(named)
 
 
