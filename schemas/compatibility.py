@@ -83,7 +83,8 @@ class _Reading:
         found: list[str] = []
         for one in narrow:
             tried = [self.all(path, other, one, seen) for other in wide]
-            found += min(tried, key=lambda these: len(these))
+            fewest = min(map(len, tried))
+            found += next(these for these in tried if len(these) == fewest)
         return found
 
     def _inside(self, path: str, wide: Schema, narrow: Schema, seen: frozenset[tuple[str, str]]) -> Iterator[str]:

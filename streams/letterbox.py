@@ -153,8 +153,8 @@ def _about(dead: DeadLetter, when: float) -> Letter:
     record = dead.original
     if record.topic == topics.UPLOADS.name:
         return Letter(dead, when, uri=_uploaded(record))
-    said = _json(record.headers.get("chunk", b"")) or _json(record.headers.get("cell", b""))
-    said = said or ({} if dead.referred else _json(record.value))
+    places = [record.headers.get("chunk"), record.headers.get("cell"), None if dead.referred else record.value]
+    said: dict[str, Any] = next((body for place in places if (body := _json(place or b""))), {})
     asset, uri = said.get("asset"), None
     if isinstance(asset, dict):
         asset, uri = asset.get("id"), asset.get("uri")

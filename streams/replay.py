@@ -139,8 +139,11 @@ def _anew(asset: str, chosen: Sequence[Letter], known: Sequence[Letter], asked: 
     """An upload event that has the asset analysed anew; it answers all letters of the asset's jobs, chunks and results."""
     if not asked:
         raise NoSuchLetter(f"of asset {asset} neither a plan nor a final event is kept: ingest its source again")
-    mine = [letter for letter in known if letter.asset == asset and letter.dead.original.topic in ABOUT_ASSETS]
-    newest = max((letter for letter in chosen if letter in mine), key=lambda letter: letter.when)
+    mine, meant = (
+        [letter for letter in some if letter.asset == asset and letter.dead.original.topic in ABOUT_ASSETS]
+        for some in (known, chosen)
+    )
+    newest = max(meant, key=lambda letter: letter.when)
     request = next((one for one in reversed(asked) if one.run == newest.run), asked[-1])
     run = newest.run or request.run
     times = _times([letter for letter in mine if letter.run in (run, None)])
