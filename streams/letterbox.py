@@ -155,7 +155,8 @@ def _about(dead: DeadLetter, when: float) -> Letter:
         return Letter(dead, when, uri=_uploaded(record))
     places = [record.headers.get("chunk"), record.headers.get("cell"), None if dead.referred else record.value]
     said: dict[str, Any] = next((body for place in places if (body := _json(place or b""))), {})
-    asset, uri = said.get("asset"), None
+    asset: Any = said.get("asset")
+    uri: Any = None
     if isinstance(asset, dict):
         asset, uri = asset.get("id"), asset.get("uri")
     if not isinstance(asset, str) and record.topic in ABOUT_ASSETS:

@@ -230,7 +230,10 @@ class RunStore:
         for value in self._values(run, "failed"):
             aggregate.fail_job(JobFailed.model_validate_json(value))
         for value in self._values(run, "cell"):
-            aggregate.add_cell(decode_cell(value))
+            result = decode_cell(value)
+            if (said := aggregate.other_version(result)) is not None:  # it came before the plan
+                aggregate.others[result.key.stream, result.key.segment] = said
+            aggregate.add_cell(result)
         for key in self._keys_of(run, "other"):
             *_, stream, segment = key.split("/")
             aggregate.others[stream, int(segment)] = self._table[key].decode()

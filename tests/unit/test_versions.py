@@ -412,3 +412,19 @@ def test_a_result_for_another_task_is_of_no_other_version() -> None:
     aggregate = Aggregate(plan())
     assert aggregate.other_version(by(cell(0, 0, seeded()), "1.9")) is None
     assert aggregate.other_version(by(cell(0, 0, seeded()), "2")) == "sum 1 is planned, and 2 would have run"
+
+
+def test_an_answer_of_another_version_that_comes_before_the_plan_is_known_for_one(rig: Rig) -> None:
+    messages = messages_of(seeded())
+    said = by(cell(0, 1, seeded(), CellStatus.SKIPPED), "2.0.0")
+
+    async def drive() -> None:
+        await rig.feed(of_cell(said), PLANNED, *[m for i, m in enumerate(messages) if i != 1])
+        for attempt in (1, 2):
+            await rig.look()
+            again = Manifest.model_validate_json(messages[CHUNKS][1]).model_copy(update={"attempt": attempt})
+            await rig.feed(({"ce_type": EventType.MANIFEST.encode()}, again.to_bytes()))
+
+    asyncio.run(drive())
+    (event,) = rig.finals()
+    assert [gap.reason.split(":")[0] for gap in event.coverage.gaps] == ["task_version"]
