@@ -9,14 +9,19 @@ from typing import NamedTuple
 from processors import tasks
 from processors.findings import FoldEvent
 from processors.lane import Lane, Place
+from processors.task_versions import differs
 from processors.tasks.base import FoldRun, Outcome, StreamContext, StreamEnd
 from schemas.cell import CellKey, CellResult, CellStatus
 from schemas.chunk import hops
 from schemas.manifest import JobFailed, Manifest
 from schemas.plan import Plan, StreamPlan
+from schemas.versions import TASK_VERSION, compatible
 
 LaneKey = tuple[str, str]
 """Stream id, task name."""
+
+JobKey = tuple[str, int]
+"""Stream id, segment."""
 
 
 class Heard(NamedTuple):
@@ -62,10 +67,15 @@ class StreamState:
 
 
 class Aggregate:
-    """The state of one run. Takes manifests, cells and failures in any order, each any number of times."""
+    """The state of one run. Takes manifests, cells and failures in any order, each any number of times.
+
+    ``others`` has the jobs that workers of another major version of a task have answered for, each with what they said: nothing
+    of that is a result. Raises ``KeyError`` for a plan with a task that does not exist here.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.others: dict[JobKey, str] = {}
         self.streams: dict[str, StreamState] = {}
         self.lanes: dict[LaneKey, Lane] = {}
         for stream in plan.streams:
@@ -75,8 +85,9 @@ class Aggregate:
             self.streams[stream.id] = StreamState(stream, segments)
             context = stream_context(stream)
             for name in stream.tasks:
-                run = FoldRun.begin(tasks.task(name).fold, context)
-                self.lanes[stream.id, name] = Lane(stream.id, plan.task(name), segments, run)
+                task = tasks.task(name)
+                run = FoldRun.begin(task.fold, context)
+                self.lanes[stream.id, name] = Lane(stream.id, plan.task(name), segments, run, task.spec.version)
 
     def add_manifest(self, manifest: Manifest) -> bool:
         """A job ended well. False if that was known, or is no job of this run."""
@@ -107,7 +118,7 @@ class Aggregate:
         state.failed[failure.segment] = failure
         return True
 
-    def abandon(self, reason: str, message: str, job: tuple[str, int] | None = None) -> Abandoned:
+    def abandon(self, reason: str, message: str, job: JobKey | None = None) -> Abandoned:
         """Account for what is missing, of one job (stream, segment) or of all, as failed: to be taken in and kept."""
         failures, cells = [], []
         for name, state in self.streams.items():
@@ -118,8 +129,9 @@ class Aggregate:
                 if manifest is None:
                     failures.append(self._job_failed(name, segment, reason, message))
                     continue
+                why = f"{reason}: {message}" if reason == TASK_VERSION else message
                 for lane in self._lanes_of(name):
-                    cells += [self._cell_failed(lane, place, wanted, message) for place, wanted in lane.missing(manifest)]
+                    cells += [self._cell_failed(lane, place, wanted, why) for place, wanted in lane.missing(manifest)]
         return Abandoned(tuple(failures), tuple(cells))
 
     def _job_failed(self, stream: str, segment: int, reason: str, message: str) -> JobFailed:
@@ -132,11 +144,18 @@ class Aggregate:
         return CellResult(key, CellStatus.FAILED, digest, message.encode())
 
     def add_cell(self, result: CellResult) -> bool:
-        """A result. False if it was known, comes too late to matter, or belongs to no lane (another task version)."""
+        """A result. False if it was known, comes too late to matter, or belongs to no lane (another major task version)."""
         lane = self.lanes.get((result.key.stream, result.key.task))
-        if lane is None or result.key.task_version != lane.task.version or result.key.run != self.plan.run:
+        if lane is None or result.key.run != self.plan.run or not compatible(result.key.task_version, lane.task.version):
             return False
         return lane.offer(result)
+
+    def other_version(self, result: CellResult) -> str | None:
+        """What is to be said of a result that another major version of its task has made; None if the planned one has."""
+        lane = self.lanes.get((result.key.stream, result.key.task))
+        if lane is None or compatible(result.key.task_version, lane.task.version):
+            return None
+        return differs(lane.task.name, lane.task.version, result.key.task_version)
 
     def advance(self, stream: str) -> list[Heard]:
         """Fold what has become contiguous on one stream; what the folds of its lanes say of findings."""

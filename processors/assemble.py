@@ -35,6 +35,7 @@ from schemas.events import (
 from schemas.ids import finding_id
 from schemas.plan import NoPlan, Plan
 from schemas.technical import ActiveArea, Presentation, Technical
+from schemas.versions import order
 
 DECODER = "p0"
 
@@ -231,11 +232,13 @@ def _producers(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Producer, .
     ]
     for task in aggregate.plan.tasks:
         lanes = [lane for (_, name), lane in aggregate.lanes.items() if name == task.name]
+        ran = sorted({version for lane in lanes for version in lane.tally.versions}, key=order) or [task.version]
         found.append(
             Producer(
                 id=by[task.name],
                 name=task.name,
-                version=task.version,
+                version=ran[-1],
+                versions=tuple(ran) if len(ran) > 1 else (),
                 params=task.params,
                 weights_sha256=tasks.task(task.name).spec.weights_sha256,
                 runtime=next((lane.tally.runtime for lane in lanes if lane.tally.runtime), "none"),

@@ -13,6 +13,7 @@ from processors.findings import FindingDraft, FoldEvent, Phase
 from processors.tasks.base import NATIVE, FoldRun
 from schemas.cell import CellResult, CellStatus, Signals, pack, unpack
 from schemas.chunk import hop_edge
+from schemas.errors import WireError
 from schemas.manifest import ChunkRecord, Manifest
 from schemas.plan import TaskRef
 
@@ -30,6 +31,8 @@ class Tally:
     runtime: str = ""
     failures: dict[Place, str] = field(default_factory=dict)
     """Failed cells with the reason."""
+    versions: set[str] = field(default_factory=set)
+    """The versions of the task that the results are from."""
 
 
 @dataclass(slots=True)
@@ -44,6 +47,8 @@ class Lane:
     task: TaskRef
     segments: int
     run: FoldRun
+    fold_version: str = ""
+    """The version of the task whose fold this is: the state that it keeps is for that one alone."""
     at: Place = (0, 0)
     heard: int = 0
     """How many events the fold has given so far: each has its number, the same after every restart."""
@@ -135,6 +140,7 @@ class Lane:
         signals = result.signals()
         step = self.run.step(signals)
         self.tally.ok += 1
+        self.tally.versions.add(result.key.task_version)
         self.recent.append(signals)
         self._grown_events += step.events
         self.heard += len(step.events)
@@ -156,6 +162,8 @@ class Lane:
         arrays = {k: v for k, v in self.run.state.items() if isinstance(v, np.ndarray)}
         self.parts += 1
         meta = {
+            "version": self.fold_version,
+            "versions": sorted(self.tally.versions),
             "at": self.at,
             "next_row": self.run.next_row,
             "parts": self.parts,
@@ -172,14 +180,20 @@ class Lane:
         return pack(arrays, meta), grown
 
     def restore(self, state: bytes, grown: Iterable[bytes]) -> None:
-        """Continue from a checkpoint and everything that had grown before it, in order."""
+        """Continue from a checkpoint and everything that had grown before it, in order.
+
+        Raises ``WireError`` if it is none, or another version of the task has made it.
+        """
         arrays, meta = unpack(state)
+        if (made_by := meta.get("version", self.task.version)) != self.fold_version:
+            raise WireError(f"the state of {self.task.name} is of version {made_by}, and {self.fold_version} runs here")
         self.run.state = {**meta["state"], **arrays}
         self.run.next_row = meta["next_row"]
         self.at = (meta["at"][0], meta["at"][1])
         self.parts, self.heard, self.reached = meta["parts"], meta["heard"], meta["reached"]
         ok, skipped, seconds, runtime = meta["tally"]
-        self.tally = Tally(ok, skipped, seconds, runtime, {(s, n): reason for s, n, reason in meta["failures"]})
+        failures = {(s, n): reason for s, n, reason in meta["failures"]}
+        self.tally = Tally(ok, skipped, seconds, runtime, failures, set(meta.get("versions", [self.task.version])))
         for part in grown:
             rows, said = unpack(part)
             for name, array in rows.items():

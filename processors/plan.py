@@ -16,7 +16,7 @@ from processors.tasks import registry
 from processors.tasks.base import TaskSpec
 from schemas.errors import SourceRefused, Unprocessable
 from schemas.ids import asset_id, identity
-from schemas.plan import PLAN_VERSION, AssetRef, Correlation, Job, NoPlan, Plan, Seek, StreamPlan
+from schemas.plan import PLAN_VERSION, AssetRef, Correlation, Job, NoPlan, Plan, Reanalysis, Seek, StreamPlan
 
 DEFAULT_PROFILES = ("ebu-r128", "feature-picture")
 SEGMENT_SECONDS = 60
@@ -32,7 +32,8 @@ class PlanRequest:
 
     ``caused_by`` is the upload event's id, ``created`` its RFC 3339 time, ``code`` this program's version. ``tasks`` None
     stands for all registered ones. A short asset is cut so that about ``cores`` decoders have work. ``single_segment``
-    forbids cuts; ``cuts`` names the key frames to cut at, by frame number.
+    forbids cuts; ``cuts`` names the key frames to cut at, by frame number. The same request is the same run, unless
+    ``reanalysis`` names another cause.
     """
 
     caused_by: str
@@ -42,6 +43,7 @@ class PlanRequest:
     priority: Literal["normal", "urgent"] = "normal"
     profiles: tuple[str, ...] = DEFAULT_PROFILES
     tasks: tuple[str, ...] | None = None
+    reanalysis: Reanalysis | None = None
     cores: int = 4
     single_segment: bool = False
     cuts: tuple[int, ...] | None = None
@@ -64,7 +66,8 @@ def make_plan(index: MediaIndex, request: PlanRequest) -> Plan:
     tasks = tuple(spec.ref() for spec in used)
     layout = [(s.id, [key.frame for key in cuts[s.id]]) for s in analysed]
     made_by = [(task.name, task.version, sorted(task.params.items())) for task in tasks]
-    run = identity("run", asset.id, PLAN_VERSION, made_by, layout, request.profiles)
+    again = () if request.reanalysis is None else (request.reanalysis.cause,)
+    run = identity("run", asset.id, PLAN_VERSION, made_by, layout, request.profiles, *again)
     jobs: list[Job] = []
     for stream in analysed:
         base = _job_base(stream, [spec for spec in used if spec.kind == stream.kind], request)
@@ -84,6 +87,7 @@ def make_plan(index: MediaIndex, request: PlanRequest) -> Plan:
         streams=streams,
         tasks=tasks,
         tasks_wanted=request.tasks,
+        reanalysis=request.reanalysis,
         jobs=tuple(jobs),
     )
 
@@ -144,6 +148,7 @@ def _job_base(stream: IndexedStream, specs: Sequence[TaskSpec], request: PlanReq
         "after": {name: max(spec.halo for spec in agents if spec.rendition == name) for name in renditions},
         "tasks": tuple(spec.ref() for spec in specs if spec.where == "decode"),
         "agent_tasks": tuple(spec.name for spec in agents),
+        "agents": tuple(spec.ref() for spec in agents),
         "priority": request.priority,
         "created": request.created,
     }

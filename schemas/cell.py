@@ -26,7 +26,8 @@ class CellStatus(StrEnum):
     FAILED = "failed"
     """The task raised on this chunk after its retries; the value holds the error."""
     SKIPPED = "skipped"
-    """The task does not apply to this chunk; the value holds the reason."""
+    """The task does not apply to this chunk, or the worker has another major version of it (then the cell names the worker's,
+    and counts for nothing); the value holds the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ class CellKey:
     def from_bytes(cls, data: bytes) -> CellKey:
         """Parse a ``cell`` header. Raises ``WireError`` if it is not one."""
         try:
-            return cls(**orjson.loads(data))
-        except (ValueError, TypeError) as error:
+            body = orjson.loads(data)
+            return cls(**{name: body[name] for name in cls.__slots__})
+        except (ValueError, TypeError, KeyError) as error:
             raise WireError(f"not a cell key: {error}") from error
 
 

@@ -80,8 +80,7 @@ class ChunkHeader:
         """Parse a header. Raises ``WireError`` if it is not one."""
         try:
             body = orjson.loads(data)
-            body.pop("shape", None)
-            body.pop("dtype", None)
+            body = {name: body[name] for name in cls.__slots__ if name in body}  # others are a newer version's
             body["parts"] = tuple(Part(p["name"], p["dtype"], tuple(p["shape"])) for p in body["parts"])
             body["rows"] = tuple(body["rows"])
             body["units"] = tuple(body["units"])

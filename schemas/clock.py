@@ -19,7 +19,7 @@ class Clock(BaseModel):
     stream's first one.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     tick: Rational
     frame_rate: Rational | None = None

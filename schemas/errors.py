@@ -7,7 +7,8 @@
     ├── Unprocessable        an asset that cannot be analysed; carries a machine-readable ``reason``
     │   ├── SourceRefused    the URI policy forbids it (scheme, root, private address)
     │   ├── SourceMissing    there is nothing at the URI, or it may not be read
-    │   └── SourceChanged    the object's version is no longer the one that was planned
+    │   ├── SourceChanged    the object's version is no longer the one that was planned
+    │   └── OtherVersion     a task is asked for in a version that this process does not have
     ├── ChildError           a child process did not deliver; an attempt is used up
     │   ├── ChildCrashed     it ended by a signal or without an answer
     │   ├── ChildTimeout     it outlasted its wall-clock limit
@@ -60,6 +61,12 @@ class SourceChanged(Unprocessable):
     """The object's version is no longer the one that was planned."""
 
     reason = "source_changed"
+
+
+class OtherVersion(Unprocessable):
+    """A task is asked for in a version that this process does not have: another one may."""
+
+    reason = "task_version"
 
 
 class ChildError(DailiesError):

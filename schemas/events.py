@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from schemas import versions
 from schemas.clock import Clock
 from schemas.plan import AssetRef, Correlation, Wire
 from schemas.technical import ActiveArea, Technical
@@ -191,11 +192,16 @@ class Verdict(Wire):
 
 
 class Producer(Wire):
-    """Who measured: a task with its version, parameters, weights and the time it took."""
+    """Who measured: a task with its version, parameters, weights and the time it took.
+
+    ``version`` is the one that ran. Where workers of several ran (an upgrade was under way) it is the newest, and
+    ``versions`` has all of them, the oldest first.
+    """
 
     id: str
     name: str
     version: str
+    versions: tuple[str, ...] = ()
     params: dict[str, Any] = Field(default_factory=dict)
     weights_sha256: str | None = None
     runtime: str
@@ -224,6 +230,11 @@ class ContentMetadata(Wire):
     verdicts: tuple[Verdict, ...] = ()
     producers: tuple[Producer, ...] = ()
     signals: SignalsRef = SignalsRef(dataref=None)
+
+    @field_validator("schema_version")
+    @classmethod
+    def _known(cls, version: str) -> str:
+        return versions.known(version, SCHEMA_VERSION, "event")
 
     @model_validator(mode="after")
     def _invariants(self) -> ContentMetadata:

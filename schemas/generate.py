@@ -14,10 +14,12 @@ from schemas.manifest import JobFailed, Manifest, RepairCheck
 from schemas.plan import Cancel, Job, NoPlan, Plan
 from schemas.reactions import Progress, Reaction
 from schemas.types import SCHEMA_OF, EventType
+from schemas.uploads import UploadData
 
 FOLDER = Path(__file__).parent / "json"
 
 MODELS: dict[EventType, Any] = {
+    EventType.UPLOAD: UploadData,
     EventType.PLANNED: Plan,
     EventType.UNPROCESSABLE: NoPlan,
     EventType.JOB: Job,
@@ -34,7 +36,7 @@ def schemas() -> dict[str, bytes]:
     """File name to JSON Schema (draft 2020-12), as committed."""
     found = {}
     for kind, model in MODELS.items():
-        body = TypeAdapter(model).json_schema(mode="serialization")
+        body = TypeAdapter(model).json_schema(mode="validation" if kind is EventType.UPLOAD else "serialization")
         body["$schema"] = "https://json-schema.org/draft/2020-12/schema"
         found[SCHEMA_OF[kind]] = orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
     return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from schemas import versions
 from schemas.clock import Clock, Rational
 
 PLAN_VERSION = "1.0.0"
@@ -18,9 +19,9 @@ TimecodeSource = Literal["stream", "timecode track", "container"]
 
 
 class Wire(BaseModel):
-    """Base of everything on the wire: immutable, and no unknown fields."""
+    """Base of everything on the wire: immutable. Unknown fields are those of a newer version, and are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Correlation(BaseModel):
@@ -36,6 +37,16 @@ class Correlation(BaseModel):
     language: str | None = None
     territory: str | None = None
     due_at: str | None = None
+
+
+class Reanalysis(Wire):
+    """Why an object is analysed again: another ``cause`` is another run of the same version of the object.
+
+    ``round`` counts how often in a row Dailies itself has asked, since versions did not fit.
+    """
+
+    cause: str = Field(min_length=1, max_length=200)
+    round: int = Field(0, ge=0)
 
 
 class AssetRef(Wire):
@@ -190,8 +201,9 @@ class Job(Wire):
 
     Frames with ``start <= pts < end`` (raw ticks; ``None``: no bound) belong to the job. Packets are fed on until
     ``packet.dts >= stop_dts`` and further while a halo needs frames. ``after`` names, per rendition, how many rows past
-    the end its chunks must carry; ``tasks`` are the decode tasks, ``agent_tasks`` the names of the agent tasks that read this
-    job's chunks. ``counted``: each packet with a picture is one frame, so that frames keep their numbers where some are lost.
+    the end its chunks must carry; ``tasks`` are the decode tasks, ``agents`` the agent tasks that read this job's chunks,
+    ``agent_tasks`` their names. ``counted``: each packet with a picture is one frame, so that frames keep their numbers where
+    some are lost.
     """
 
     run: str
@@ -215,6 +227,8 @@ class Job(Wire):
     after: dict[str, int] = Field(default_factory=dict)
     tasks: tuple[TaskRef, ...] = ()
     agent_tasks: tuple[str, ...] = ()
+    agents: tuple[TaskRef, ...] = ()
+    """Empty in a job of a planner that knew of names only."""
     priority: Literal["normal", "urgent"] = "normal"
     attempt: int = 0
     created: str = ""
@@ -224,6 +238,10 @@ class Job(Wire):
     def key(self) -> bytes:
         """The Kafka key: ``asset_id/stream/segment``."""
         return f"{self.asset.id}/{self.stream}/{self.segment}".encode()
+
+
+def _known_plan(version: str) -> str:
+    return versions.known(version, PLAN_VERSION, "plan")
 
 
 class Plan(Wire):
@@ -246,7 +264,10 @@ class Plan(Wire):
     tasks: tuple[TaskRef, ...]
     tasks_wanted: tuple[str, ...] | None = None
     """The tasks that were asked for; None: all."""
+    reanalysis: Reanalysis | None = None
     jobs: tuple[Job, ...]
+
+    _version = field_validator("plan_version")(_known_plan)
 
     def task(self, name: str) -> TaskRef:
         """The task of that name. Raises ``KeyError``."""
@@ -276,6 +297,8 @@ class NoPlan(Wire):
     profiles: tuple[str, ...] = ()
     reason: str
     message: str
+
+    _version = field_validator("plan_version")(_known_plan)
 
 
 class Cancel(Wire):

@@ -37,6 +37,7 @@ class EventType(StrEnum):
 
 
 SCHEMA_OF: dict[str, str] = {
+    EventType.UPLOAD: "upload.json",
     EventType.PLANNED: "plan.json",
     EventType.UNPROCESSABLE: "no-plan.json",
     EventType.JOB: "job.json",

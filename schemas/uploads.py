@@ -7,16 +7,18 @@ import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote_plus
 
 import orjson
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from schemas.cloudevents import as_mapping
 from schemas.errors import WireError
 from schemas.ids import identity
-from schemas.plan import Correlation
+from schemas.plan import Correlation, Reanalysis, Wire
+from schemas.types import EventType
+from schemas.versions import expect_type
 
 STRUCTURED = "application/cloudevents+json"
 UNKNOWN_TIME = "1970-01-01T00:00:00Z"
@@ -25,6 +27,25 @@ MAX_URI = 8192
 MAX_CORRELATION_BYTES = 16_384
 
 RawHeaders = Mapping[str, bytes] | Iterable[tuple[str, bytes | str | None]] | None
+
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+class UploadData(Wire):
+    """The data of an upload event that is no bucket notification.
+
+    ``tasks`` and ``profiles`` absent, null or empty stand for the default ones; ``version`` is a hint. The same object asked
+    for twice is one run and one answer, unless ``reanalysis`` names another cause. Unknown fields are passed over.
+    """
+
+    uri: str = Field(min_length=1, max_length=MAX_URI)
+    version: str | None = None
+    tasks: tuple[Name, ...] | None = None
+    profiles: tuple[Name, ...] | None = None
+    priority: Literal["normal", "urgent"] | None = None
+    correlation: Correlation | None = None
+    reanalysis: Reanalysis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +64,7 @@ class Upload:
     profiles: tuple[str, ...] | None = None
     priority: Literal["normal", "urgent"] = "normal"
     correlation: Correlation = field(default_factory=Correlation)
+    reanalysis: Reanalysis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +98,7 @@ def parse_upload(
     is; ``received`` (RFC 3339) is the time of one without. Raises ``WireError`` if it is none of the known forms.
     """
     known = as_mapping(headers)
+    _expect_upload(known.get("ce_type"))
     body = _json(value)
     envelope = _Envelope(position or identity("upload", value), _time(received or UNKNOWN_TIME))
     content_type = known.get("content-type", b"").decode(errors="replace").partition(";")[0].strip().lower()
@@ -88,6 +111,12 @@ def parse_upload(
     if "Records" in body or body.get("Event") == "s3:TestEvent":
         return _notification(body, envelope)
     return Uploads([_plain(body, envelope)])
+
+
+def _expect_upload(kind: bytes | None) -> None:
+    """Of our own types only the one version that is known; what others call theirs is their matter."""
+    if kind is not None and kind.startswith(b"media.upload."):
+        expect_type(kind, EventType.UPLOAD)
 
 
 def _json(value: bytes | None) -> Any:
@@ -108,6 +137,7 @@ def _envelope(id: object, time: bytes | str | None, fallback: _Envelope) -> _Env
 def _structured(event: Any, fallback: _Envelope) -> tuple[Any, _Envelope]:
     if not isinstance(event, dict):
         raise WireError("a structured CloudEvent is not a JSON object")
+    _expect_upload(str(event.get("type")).encode("utf-8", "replace"))
     envelope = _envelope(event.get("id"), event.get("time"), fallback)
     if "data_base64" not in event:
         return event.get("data"), envelope
@@ -128,44 +158,28 @@ def _time(text: object) -> str:
 
 
 def _plain(body: dict[str, Any], envelope: _Envelope) -> Upload:
-    uri, version = body.get("uri"), body.get("version")
-    priority: Any = body.get("priority") or "normal"
-    if not isinstance(uri, str) or not 0 < len(uri) <= MAX_URI:
-        raise WireError(f"uri is not a string of 1 to {MAX_URI} characters")
-    if priority not in ("normal", "urgent"):
-        raise WireError(f"priority is {priority!r}, not normal or urgent")
-    if version is not None and not isinstance(version, str):
-        raise WireError("version is not a string")
+    if len(orjson.dumps(body.get("correlation"))) > MAX_CORRELATION_BYTES:
+        raise WireError(f"correlation is longer than {MAX_CORRELATION_BYTES} bytes: it travels in every event")
+    try:
+        asked = UploadData.model_validate({name: value for name, value in body.items() if value or name == "uri"})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise WireError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     return Upload(
-        uri=uri,
+        uri=asked.uri,
         id=envelope.id,
         time=envelope.time,
-        version=version,
-        tasks=_names(body, "tasks"),
-        profiles=_names(body, "profiles"),
-        priority=priority,
-        correlation=_correlation(body.get("correlation")),
+        version=asked.version,
+        tasks=_unique(asked.tasks),
+        profiles=_unique(asked.profiles),
+        priority=asked.priority or "normal",
+        correlation=asked.correlation or Correlation(),
+        reanalysis=asked.reanalysis,
     )
 
 
-def _names(body: dict[str, Any], field: str) -> tuple[str, ...] | None:
-    names = body.get(field)
-    if not names:
-        return None
-    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
-        raise WireError(f"{field} is not a list of names")
-    return tuple(dict.fromkeys(names))
-
-
-def _correlation(body: Any) -> Correlation:
-    if body is None:
-        return Correlation()
-    if len(orjson.dumps(body)) > MAX_CORRELATION_BYTES:
-        raise WireError(f"correlation is longer than {MAX_CORRELATION_BYTES} bytes: it travels in every event")
-    try:
-        return Correlation.model_validate(body)
-    except ValidationError as error:
-        raise WireError(f"correlation: {error}") from error
+def _unique(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(names)) if names else None
 
 
 def _notification(body: dict[str, Any], envelope: _Envelope) -> Uploads | Ignored:

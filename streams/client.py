@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 from schemas import cloudevents
 from schemas.events import ContentMetadata
 from schemas.reactions import Progress
-from schemas.types import EventType
+from schemas.types import SCHEMA_OF, EventType
 from streams import topics
 from streams.connect import watermarks
 from streams.producer import Deliveries, make_producer
@@ -43,7 +43,7 @@ class Upload:
 
 
 def publish(bootstrap: str, uploads: Iterable[Upload], **request: Any) -> None:
-    """Publish one upload event each. ``request`` holds the optional fields: tasks, profiles, priority, correlation."""
+    """Publish one upload event each. ``request`` holds the optional fields (:class:`schemas.uploads.UploadData`)."""
     body = {name: value for name, value in request.items() if value is not None}
     deliveries = Deliveries(make_producer(bootstrap))
     for upload in uploads:
@@ -53,6 +53,7 @@ def publish(bootstrap: str, uploads: Iterable[Upload], **request: Any) -> None:
             source="dailies/cli",
             subject=upload.uri,
             time=datetime.now(UTC).isoformat(),
+            schema=SCHEMA_OF[EventType.UPLOAD],
         )
         value = orjson.dumps({"uri": upload.uri, **body})
         deliveries.produce(topics.UPLOADS.name, key=upload.uri.encode(), value=value, headers=head)
@@ -109,7 +110,9 @@ class Follower:
         for upload in mine:
             upload.stage, upload.progress = told.stage, told.progress
             if told.stage == "complete" and upload.metadata is None:
-                upload.metadata = find(self._bootstrap, told.asset.id, run=told.run)
+                # A later run's event may have taken the place of this one's, which is compacted away then.
+                known = find(self._bootstrap, told.asset.id, run=told.run)
+                upload.metadata = known or find(self._bootstrap, told.asset.id)
         return bool(mine)
 
 
@@ -122,8 +125,9 @@ def _final(uploads: list[Upload], event: ContentMetadata) -> bool:
 
 
 def _refused(uploads: list[Upload], head: cloudevents.Headers) -> bool:
+    place = "/".join(head.get(f"dl_{name}", b"").decode() for name in ("topic", "partition", "offset"))
     for upload in uploads:
-        if upload.id.encode() in head.values():
+        if upload.id.encode() in head.values() or upload.id == place:
             upload.refused = head.get("dl_message", b"the upload event could not be read").decode(errors="replace")
             return True
     return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,43 +64,35 @@ class DeadLetter:
 
 
 def dead_letter(
-    topic: str,
-    partition: int,
-    offset: int,
-    key: bytes | None,
-    headers: Mapping[str, bytes],
-    value: bytes,
-    *,
-    stage: str,
-    attempts: int,
-    error: BaseException,
+    record: Record, *, stage: str, attempts: int, error: BaseException
 ) -> tuple[bytes | None, bytes, dict[str, bytes]]:
-    """Key, value and headers of the dead letter of one record, for whichever producer sends it.
+    """Key, value and headers of the dead letter of a record, for whichever producer sends it.
 
     ``stage`` is the role and what it was doing; ``attempts`` how often it was tried. Headers of the original keep their
     names; its key is repeated in a header, in base64.
     """
-    kept = {name: content for name, content in headers.items() if not name.startswith(PREFIX)}
+    value = record.value
+    kept = {name: content for name, content in record.headers.items() if not name.startswith(PREFIX)}
     whole = len(value) + sum(len(n) + len(v) for n, v in kept.items()) <= VALUE_LIMIT
     own = {
-        "id": identity("dead-letter", topic, partition, offset, stage),
-        "topic": topic,
-        "partition": str(partition),
-        "offset": str(offset),
+        "id": identity("dead-letter", record.topic, record.partition, record.offset, stage),
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
         "stage": stage,
         "attempts": str(attempts),
         "error": type(error).__qualname__,
         "message": str(error)[:MESSAGE_LIMIT],
         "value": "original" if whole else "reference",
     }
-    if key is not None:
-        own["key"] = base64.b64encode(key).decode()
+    if record.key is not None:
+        own["key"] = base64.b64encode(record.key).decode()
     if not whole:
-        reference = {"topic": topic, "partition": partition, "offset": offset, "bytes": len(value), "digest": digest(value)}
-        value = orjson.dumps(reference)
+        where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        value = orjson.dumps(where | {"bytes": len(value), "digest": digest(value)})
         kept = {name: content for name, content in kept.items() if len(content) <= MESSAGE_LIMIT}
         kept["content-type"] = JSON.encode()
-    return key, value, kept | {PREFIX + name: content.encode("utf-8", "replace") for name, content in own.items()}
+    return record.key, value, kept | {PREFIX + name: content.encode("utf-8", "replace") for name, content in own.items()}
 
 
 class DeadLetters:
@@ -113,15 +104,5 @@ class DeadLetters:
 
     async def send(self, record: Record, *, stage: str, attempts: int, error: BaseException) -> None:
         """Send one, and wait until Kafka has it. Raises what the delivery raises."""
-        key, value, headers = dead_letter(
-            record.topic,
-            record.partition,
-            record.offset,
-            record.key,
-            record.headers,
-            record.value,
-            stage=stage,
-            attempts=attempts,
-            error=error,
-        )
+        key, value, headers = dead_letter(record, stage=stage, attempts=attempts, error=error)
         await publish(self._app, self._topic, key, value, headers)

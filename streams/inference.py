@@ -6,19 +6,22 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import faust
 import orjson
 
-from processors.infer import failed_cell, infer
+from processors.infer import failed_cell, infer, other_version_cell
+from processors.task_versions import differs
 from processors.tasks import agent_task, registry
-from processors.tasks.base import Runner
+from processors.tasks.base import Runner, TaskSpec
 from schemas import cloudevents
 from schemas.cell import CellResult, CellStatus
 from schemas.chunk import Chunk, ChunkHeader
 from schemas.errors import SetupError, WireError
 from schemas.plan import TaskRef
 from schemas.types import EventType
+from schemas.versions import compatible, expect_type
 from streams.app import BUFFERED_CHUNKS, make_app, publish, raw_topic
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
@@ -46,11 +49,22 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """The version of a task that a chunk's plan wants, and the group that is to run it."""
+
+    version: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
-    """What a chunk message says outside its value: the chunk, the tasks that are to read it, the plan's time, the trace."""
+    """What a chunk message says outside its value: the chunk, the tasks that are to read it, the plan's time, the trace.
+
+    ``tasks`` has None for a task of which a decoder of old has said the name alone.
+    """
 
     header: ChunkHeader
-    tasks: frozenset[str]
+    tasks: Mapping[str, Planned | None]
     time: str
     traceparent: bytes | None
 
@@ -58,8 +72,10 @@ class Envelope:
     def of(cls, record: Record) -> Envelope:
         """Parse a message's headers. Raises ``WireError``."""
         try:
+            expect_type(record.headers.get("ce_type"), EventType.CHUNK)
             header = ChunkHeader.from_bytes(record.headers["chunk"])
             tasks = orjson.loads(record.headers["tasks"])
+            refs = orjson.loads(record.headers.get("task_refs", b"[]"))
             time = record.headers["ce_time"].decode()
         except KeyError as error:
             raise WireError(f"a chunk without the header {error}") from error
@@ -67,7 +83,14 @@ class Envelope:
             raise WireError(f"not a chunk's headers: {error}") from error
         if not isinstance(tasks, list) or not all(isinstance(name, str) for name in tasks):
             raise WireError("the header tasks is not a list of names")
-        return cls(header, frozenset(tasks), time, record.headers.get(TRACEPARENT))
+        return cls(header, dict.fromkeys(tasks) | _planned(refs), time, record.headers.get(TRACEPARENT))
+
+
+def _planned(refs: Any) -> dict[str, Planned | None]:
+    try:
+        return {ref["name"]: Planned(str(ref["version"]), str(ref["group"])) for ref in refs}
+    except (TypeError, KeyError) as error:
+        raise WireError(f"the header task_refs is not a list of tasks: {error!r}") from error
 
 
 def make(settings: Settings, bootstrap: str, *, group: str, tasks: Sequence[str] | None = None) -> faust.App:
@@ -135,6 +158,20 @@ def _device_works(device: str) -> bool:
     return works(device)
 
 
+ABSENT = "none"
+"""The version of a task that does not exist here."""
+
+_NOT_WANTED = Planned("", "")
+
+
+def _fits(task: TaskRef, planned: Planned | None) -> bool:
+    return planned is None or compatible(task.version, planned.version)
+
+
+def _reads(spec: TaskSpec, group: str, envelope: Envelope) -> bool:
+    return (spec.where, spec.group, spec.rendition) == ("agent", group, envelope.header.rendition)
+
+
 @dataclass(frozen=True, slots=True)
 class Inference:
     """The work on one rendition's chunks. Attempts are counted on disk for each task on each chunk, so that a task which
@@ -160,6 +197,9 @@ class Inference:
             result = await self._result(record, chunk, reader)
             await self._publish(result, envelope)
             self.ledger.done(self._attempt(record, reader.task))
+        for name, version, reason in self._lacking(envelope):
+            logger.warning("another version is planned", place=record.place, run=envelope.header.run, reason=reason)
+            await self._publish(other_version_cell(name, version, envelope.header, reason), envelope)
 
     async def given_up(self, record: Record, error: BaseException, attempts: int) -> None:
         """For a chunk that no task could look at: failed cells, where its headers say which."""
@@ -171,7 +211,21 @@ class Inference:
             await self._publish(failed_cell(reader.task, envelope.header, error), envelope)
 
     def _wanted(self, envelope: Envelope) -> list[Loaded]:
-        return [reader for reader in self.readers if reader.task.name in envelope.tasks]
+        return [reader for reader in self.readers if _fits(reader.task, envelope.tasks.get(reader.task.name, _NOT_WANTED))]
+
+    def _lacking(self, envelope: Envelope) -> list[tuple[str, str, str]]:
+        """What is wanted of this group and not here in that version: the task, the version here, and the reason in words.
+
+        Another worker may have it; this one says so instead of nothing, so that nobody takes the chunk's result for lost.
+        """
+        here = {spec.name: spec.version for task in registry().values() if _reads(spec := task.spec, self.group, envelope)}
+        return [
+            (name, version, differs(name, planned.version, version))
+            for name, planned in envelope.tasks.items()
+            if planned is not None and planned.group == self.group
+            for version in [here.get(name, ABSENT)]
+            if not compatible(version, planned.version)
+        ]
 
     async def _result(self, record: Record, chunk: Chunk, reader: Loaded) -> CellResult:
         while True:

@@ -156,6 +156,7 @@ class Planner:
             priority=upload.priority,
             profiles=DEFAULT_PROFILES if upload.profiles is None else upload.profiles,
             tasks=upload.tasks,
+            reanalysis=upload.reanalysis,
             cores=self.cores,
         )
 

@@ -107,7 +107,9 @@ class _Run:
         self._cell_seconds = 0.0
         self._error: Exception | None = None
         self._analyser: DecodeAnalyser | None = None
-        self._analyser = self._timed(lambda: tasks.decode_task(ref.name).open(job))
+        task = tasks.decode_task(ref.name)
+        self._version = task.spec.version  # that of what runs, whatever the plan has
+        self._analyser = self._timed(lambda: task.open(job))
 
     @property
     def alive(self) -> bool:
@@ -143,7 +145,7 @@ class _Run:
             value = orjson.dumps({"error": error, "message": str(self._error)[:MAX_MESSAGE]})
         seconds, self._cell_seconds = self._cell_seconds, 0.0
         job = self._job
-        key = CellKey(job.asset.id, job.run, job.stream, job.segment, NATIVE, n, self.task.name, self.task.version)
+        key = CellKey(job.asset.id, job.run, job.stream, job.segment, NATIVE, n, self.task.name, self._version)
         return CellResult(key, status, digest(value), value, seconds, RUNTIME)
 
 

@@ -7,19 +7,23 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-import orjson
 import structlog
 from confluent_kafka import KafkaException
 
+from processors.aggregate import JobKey
+from schemas import cloudevents
 from schemas.ids import identity
 from schemas.manifest import Offsets, RepairCheck
-from schemas.plan import Job, Plan
-from schemas.types import EventType
+from schemas.plan import Job, Plan, Reanalysis
+from schemas.types import SCHEMA_OF, EventType
+from schemas.versions import TASK_VERSION
 from streams import topics
+from streams.aggregator import anew
 from streams.aggregator.emit import Emit, event_headers
 from streams.aggregator.live import Live
-from streams.aggregator.repair import Issued, JobKey, Waiting, waiting
+from streams.aggregator.repair import Issued, Waiting, waiting
 from streams.aggregator.store import RunStore
 
 log = structlog.get_logger(__name__)
@@ -53,22 +57,18 @@ class Jobs:
         self._store.put_issued(run, (job.stream, job.segment), issued)
         return issued
 
-    async def plan_anew(self, live: Live) -> None:
-        """The object is another version now: ask once for that one, as the upload event would have."""
+    async def plan_anew(self, live: Live, reanalysis: Reanalysis | None = None) -> None:
+        """Ask once for the object again, as the upload event did: it is another version now, or ``reanalysis`` says why."""
         if self._store.marked(live.run, "planned-anew"):
             return
         plan = live.aggregate.plan
-        asked = {
-            "uri": plan.asset.uri,
-            "tasks": plan.tasks_wanted,
-            "profiles": plan.profiles,
-            "priority": plan.priority,
-            "correlation": plan.correlation.model_dump(mode="json", exclude_none=True),
-        }
-        body = orjson.dumps({name: value for name, value in asked.items() if value is not None})
-        head = event_headers(EventType.UPLOAD, identity("planned-anew", plan.run), plan)
-        await self._emit(topics.UPLOADS.name, plan.asset.uri.encode(), body, head)
+        await anew.upload(self._emit, plan.run, plan.created, anew.request(plan, reanalysis))
         self._store.mark(live.run, "planned-anew")
+
+    @property
+    def repairs(self) -> bool:
+        """Whether what is missing will be issued again."""
+        return self._repairs is not None
 
     def give_up(self, live: Live, reason: str, message: str, job: JobKey | None = None) -> None:
         """Account for what is missing, of one job or of all, as failed."""
@@ -82,6 +82,9 @@ class Jobs:
 
     async def look(self, runs: Sequence[Live]) -> None:
         """Look where the readers are of what is waited for, and write it behind what they have published. Keeps nothing."""
+        for live in runs:
+            if live.over:  # nothing more will come for it: the check alone lets it be closed
+                await self.wake(live.aggregate.plan.asset.id, live.aggregate.plan.run)
         wanted = {live.run: list(waiting(live.aggregate, live.issued)) for live in runs}
         everything = [item for items in wanted.values() for item in items]
         if self._repairs is None or not everything:
@@ -100,6 +103,19 @@ class Jobs:
             head = event_headers(EventType.CHECK, str(uuid.uuid4()), plan)
             await self._emit(topics.INFERENCES.name, plan.asset.id.encode(), check.model_dump_json().encode(), head)
 
+    async def wake(self, asset: str, run: str) -> None:
+        """Have a run looked at, from its own partition, whatever it waits for."""
+        check = RepairCheck(asset=asset, run=run, committed={}, starts={})
+        head = cloudevents.headers(
+            id=str(uuid.uuid4()),
+            type=EventType.CHECK,
+            source="dailies/aggregator",
+            subject=asset,
+            time=datetime.now(UTC).isoformat(),
+            schema=SCHEMA_OF[EventType.CHECK],
+        )
+        await self._emit(topics.INFERENCES.name, asset.encode(), check.model_dump_json().encode(), head)
+
     async def repair(self, live: Live, check: RepairCheck) -> None:
         """Replace what a check shows to be lost, once it is known for long enough."""
         if self._repairs is None:
@@ -115,8 +131,12 @@ class Jobs:
     async def _replace(self, live: Live, key: JobKey, what: str, attempts: int) -> None:
         attempt = live.issued[key].attempt + 1
         if attempt >= attempts:
-            log.error("results given up", run=live.run, job=key, lost=what, attempts=attempt)
-            self.give_up(live, "lost", f"{what} did not come in {attempt} attempts", key)
+            other = live.aggregate.others.get(key)
+            log.error("results given up", run=live.run, job=key, lost=what, attempts=attempt, other_version=other)
+            if other is None:
+                self.give_up(live, "lost", f"{what} did not come in {attempt} attempts", key)
+            else:
+                self.give_up(live, TASK_VERSION, f"{other}, in {attempt} attempts", key)
             return
         log.warning("job issued again", run=live.run, job=key, lost=what, attempt=attempt)
         plan = live.aggregate.plan

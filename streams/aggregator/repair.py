@@ -11,15 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from processors.aggregate import Aggregate, StreamState
+from processors.aggregate import Aggregate, JobKey, StreamState
 from processors.lane import Lane
 from processors.tasks.base import NATIVE
 from schemas.manifest import Manifest, Offsets, RepairCheck
 from streams.chunklog import ChunkLog
 from streams.groups import DECODERS, inference_group
-
-JobKey = tuple[str, int]
-"""Stream id, segment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from processors import assemble
-from processors.aggregate import Aggregate
+from processors.aggregate import Aggregate, JobKey
 from processors.fit import fit
 from processors.lane import Lane
 from processors.sidecar import SidecarWriter
+from processors.task_versions import lacking
 from schemas import cloudevents
 from schemas.cell import CellResult
 from schemas.errors import SourceChanged, WireError
@@ -24,12 +25,14 @@ from schemas.ids import identity
 from schemas.manifest import JobFailed, Manifest, RepairCheck
 from schemas.plan import Cancel, NoPlan, Plan
 from schemas.types import EventType
+from schemas.versions import TASK_VERSION
 from streams import topics
+from streams.aggregator import anew
 from streams.aggregator.emit import Emit, event_headers
 from streams.aggregator.jobs import Jobs, Repairs
 from streams.aggregator.live import Live
 from streams.aggregator.speaker import Speaker
-from streams.aggregator.store import RunStore, Table
+from streams.aggregator.store import OtherFormat, RunStore, Table
 
 log = structlog.get_logger(__name__)
 
@@ -105,11 +108,11 @@ class Service:
             case EventType.CANCEL:
                 await self._on_cancel(_parse(Cancel, value))
             case EventType.TICK:
-                await self._jobs.look([live for run in self._store.open_runs() if (live := self._at(run)) is not None])
+                await self._on_tick()
             case EventType.CHECK:
                 await self._on_check(_parse(RepairCheck, value))
             case other:
-                raise WireError(f"the aggregator knows no event of type {other!r}")
+                raise WireError(f"this version of the aggregator knows no event of type {other!r}")
 
     async def _on_plan(self, plan: Plan) -> None:
         run = f"{plan.asset.id}/{plan.run}"
@@ -119,9 +122,11 @@ class Service:
             return
         if self._store.has_plan(run):
             return
+        if plan.reanalysis is not None:
+            await self._supersede(plan)
         # Jobs before the plan's record: a crash in between issues them again, which does no harm; the other way round
-        # a run could wait for jobs that nobody was given.
-        for job in plan.jobs:
+        # a run could wait for jobs that nobody was given. What cannot be folded here is not begun: it is over at once.
+        for job in () if lacking(plan.tasks) else plan.jobs:
             await self._jobs.issue(run, plan, job)
         self._store.put_plan(run, plan)
         live = self._at(run)
@@ -129,10 +134,28 @@ class Service:
             await self._speaker.tell(live, "planned", force=True)
             await self._settle(live)
 
+    async def _supersede(self, plan: Plan) -> None:
+        """An asset that is asked for again is analysed from the start: what is under way ends now, so that the new run's event
+        is the last one. Its jobs are dropped by whoever has them.
+        """
+        for run in self._store.open_runs(plan.asset.id):
+            live = self._at(run)
+            if live is None:
+                continue
+            log.info("run superseded", run=run, by=plan.run)
+            order = Cancel(asset=plan.asset.id, run=live.aggregate.plan.run, reason=f"superseded by run {plan.run}")
+            await self._end(live, "superseded", f"by run {plan.run}")
+            ce_id = identity("superseded", order.run, plan.run)
+            head = event_headers(EventType.CANCEL, ce_id, plan)
+            await self._emit(topics.ASSETS.name, plan.asset.id.encode(), order.model_dump_json().encode(), head)
+
     async def _on_no_plan(self, no_plan: NoPlan) -> None:
         run = f"{no_plan.asset.id}/{no_plan.run}"
-        if not self._store.closed(run):
-            await self._publish(run, assemble.unprocessable(no_plan), no_plan)
+        if self._store.closed(run):
+            await self._speaker.tell_stage(no_plan, "complete", 1.0)
+            return
+        await self._emit_final(assemble.unprocessable(no_plan), no_plan)
+        self._mark_closed(run, "unprocessable", no_plan)
 
     async def _on_cell(self, result: CellResult) -> None:
         run = f"{result.key.asset}/{result.key.run}"
@@ -140,6 +163,9 @@ class Service:
         if live is None:
             if not self._store.closed(run):
                 self._store.put_cell(run, result)  # its plan is still to come: any order is legal
+            return
+        if (other := live.aggregate.other_version(result)) is not None:
+            self._note_other(live, (result.key.stream, result.key.segment), other)
             return
         fresh = live.aggregate.add_cell(result)
         if fresh:
@@ -158,9 +184,19 @@ class Service:
             self._store.put_manifest(run, manifest)
         await self._settle(live)
 
+    def _note_other(self, live: Live, job: JobKey, said: str) -> None:
+        """A worker of another version has answered: that is no result, and whoever has the right one may still give it."""
+        if live.aggregate.others.get(job) != said:
+            log.warning("answered by another version", run=live.run, job=job, said=said)
+            live.aggregate.others[job] = said
+            self._store.put_other(live.run, job, said)
+
     async def _on_failure(self, failure: JobFailed) -> None:
         run = f"{failure.asset}/{failure.run}"
         live = self._at(run)
+        if live is not None and failure.reason == TASK_VERSION and self._jobs.repairs:
+            self._note_other(live, (failure.stream, failure.segment), failure.message)
+            return
         if live is None:
             if not self._store.closed(run):
                 self._store.put_failure(run, failure)
@@ -174,18 +210,45 @@ class Service:
             live = self._at(run)
             if live is not None and cancel.run in (None, live.aggregate.plan.run):
                 log.info("asset cancelled", run=run, reason=cancel.reason)
-                self._jobs.give_up(live, "cancelled", cancel.reason)
-                await self._settle(live)
+                await self._end(live, "cancelled", cancel.reason)
+
+    async def _end(self, live: Live, reason: str, message: str) -> None:
+        """End a run since somebody wants it ended: it is not planned anew."""
+        self._store.mark(live.run, "ended")
+        self._jobs.give_up(live, reason, message)
+        await self._settle(live)
+
+    async def _on_tick(self) -> None:
+        known = {run: self._at(run) for run in self._store.open_runs()}
+        await self._jobs.look([live for live in known.values() if live is not None])
+        for run in [run for run, live in known.items() if live is None]:
+            await self._jobs.wake(*run.split("/", 1))
 
     async def _on_check(self, check: RepairCheck) -> None:
-        live = self._at(f"{check.asset}/{check.run}")
+        run = f"{check.asset}/{check.run}"
+        live = self._at(run)
         if live is not None:
             await self._jobs.repair(live, check)
             await self._settle(live)
+        elif self._store.has_plan(run):
+            await self._replace_unreadable(run)
+
+    async def _replace_unreadable(self, run: str) -> None:
+        """Not even the plan can be read: what it was made for is asked for again, and the run forgotten."""
+        try:
+            asked = anew.request_of_unknown(run, self._store.raw_plan(run))
+            await anew.upload(self._emit, run.rpartition("/")[2], datetime.now(UTC).isoformat(), asked)
+        except WireError as error:
+            log.error("run forgotten", run=run, error=str(error))
+        self._store.close(run, "", datetime.now(UTC).isoformat())
 
     def _at(self, run: str) -> Live | None:
         if run not in self._live:
-            live = Live.load(self._store, run)
+            try:
+                live = Live.load(self._store, run)
+            except OtherFormat as error:
+                log.error("a run of another version", run=run, error=str(error))
+                return None
             if live is None:
                 return None
             self._live[run] = live
@@ -197,6 +260,11 @@ class Service:
         ``fresh`` is the result that has just come: it may lie ahead of the prefix.
         """
         aggregate = live.aggregate
+        if live.mute:
+            for stream in aggregate.streams:
+                aggregate.advance(stream)
+            await self._close(live)
+            return
         heard = [event for stream in aggregate.streams for event in aggregate.advance(stream)]
         entries = [entry for event in heard for entry in live.log.hear(event)]
         entries += [entry for stream in aggregate.streams for entry in live.log.decoded(stream)]
@@ -231,23 +299,34 @@ class Service:
         dataref = self._sidecar.dataref(plan.asset.id, plan.run)
         put = functools.partial(self._sidecar.write_track, plan.asset.id, plan.run)
         event = await asyncio.to_thread(lambda: fit(assemble.metadata(aggregate, dataref=dataref), put))
-        await self._speaker.react(live, live.log.close(event.findings), self._cause)
-        await self._publish(live.run, event, plan)
+        if not live.mute:
+            await self._speaker.react(live, live.log.close(event.findings), self._cause)
+        await self._emit_final(event, plan)
+        # Behind the final event, so that the next run's comes later.
+        again = None if self._store.marked(live.run, "ended") else anew.another_run(plan, event)
+        if again is not None:
+            await self._jobs.plan_anew(live, again)
+        self._mark_closed(live.run, event.run.status, plan)
         await self._speaker.tell(live, "complete", force=True)
 
-    async def _publish(self, run: str, event: ContentMetadata, plan: Plan | NoPlan) -> None:
-        ce_id = identity("final", plan.asset.id, plan.run)
-        head = event_headers(EventType.METADATA, ce_id, plan)
+    async def _emit_final(self, event: ContentMetadata, plan: Plan | NoPlan) -> None:
+        head = event_headers(EventType.METADATA, _final_id(plan), plan)
         await self._emit(topics.METADATA.name, plan.asset.id.encode(), event.model_dump_json().encode(), head)
-        # The record that the run is closed comes last: a crash before it publishes the same event again, under the same id.
-        self._store.close(run, ce_id, datetime.now(UTC).isoformat())
+
+    def _mark_closed(self, run: str, status: str, plan: Plan | NoPlan) -> None:
+        """The record that the run is closed comes last: a crash before it publishes the same event again, under the same id."""
+        self._store.close(run, _final_id(plan), datetime.now(UTC).isoformat())
         self._live.pop(run, None)
         self._store.expire((datetime.now(UTC) - KEEP_CLOSED).isoformat(), like=run, same=self._same_partition)
-        log.info("asset closed", asset=plan.asset.id, uri=plan.asset.uri, run=plan.run, status=event.run.status)
+        log.info("asset closed", asset=plan.asset.id, uri=plan.asset.uri, run=plan.run, status=status)
 
     def _same_partition(self, one: str, other: str) -> bool:
         of = getattr(self._table, "partition_of", None)
         return of is None or of(one) == of(other)
+
+
+def _final_id(plan: Plan | NoPlan) -> str:
+    return identity("final", plan.asset.id, plan.run)
 
 
 def _parse(model: type[M], value: bytes) -> M:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from processors.reactions import Entry
 from schemas.ids import identity
-from schemas.plan import Plan
+from schemas.plan import NoPlan, Plan
 from schemas.reactions import Progress
 from schemas.types import EventType
 from streams import topics
@@ -51,7 +51,7 @@ class Speaker:
             done = 1.0 if stage == "complete" else round(live.aggregate.progress(), 4)
             await self.tell_stage(live.aggregate.plan, stage, done)
 
-    async def tell_stage(self, plan: Plan, stage: str, progress: float) -> None:
+    async def tell_stage(self, plan: Plan | NoPlan, stage: str, progress: float) -> None:
         """Say that a run is at a stage."""
         said = {"asset": plan.asset, "correlation": plan.correlation, "run": plan.run, "stage": stage, "progress": progress}
         body = Progress.model_validate(said)

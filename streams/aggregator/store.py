@@ -8,20 +8,45 @@ fold's journal, its findings) is written once per checkpoint under its own numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import orjson
+from pydantic import ValidationError
 
-from processors.aggregate import Aggregate
+from processors.aggregate import Aggregate, JobKey
 from processors.lane import Lane
 from processors.reactions import Entry, decode, encode
 from schemas.cell import CellResult
 from schemas.errors import WireError
 from schemas.manifest import JobFailed, Manifest
 from schemas.plan import Plan
-from streams.aggregator.repair import Issued, JobKey
+from streams.aggregator.repair import Issued
 
 Table = MutableMapping[str, bytes]
+
+FORMAT = b"1"
+"""The version of what is kept of a run under way. A run that another one has kept is not continued; it is planned anew.
+
+A change of a key or a value is a new version where one release could not read what the other has written.
+"""
+
+UNNAMED_FORMAT = b"1"
+"""That of a run without a word on it."""
+
+
+class OtherFormat(WireError):
+    """What is kept of a run was written by another version of this program."""
+
+
+@contextmanager
+def _reading(run: str) -> Iterator[None]:
+    try:
+        yield
+    except OtherFormat:
+        raise
+    except (WireError, ValidationError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise OtherFormat(f"the state of run {run} is not of this version: {error}") from error
 
 
 def encode_cell(result: CellResult) -> bytes:
@@ -113,6 +138,7 @@ class RunStore:
 
     def put_plan(self, run: str, plan: Plan) -> None:
         """Keep the plan: from now on the run is under way."""
+        self._put(run, "format", FORMAT)
         self._put(run, "plan", plan.model_dump_json().encode())
 
     def put_manifest(self, run: str, manifest: Manifest) -> None:
@@ -128,11 +154,12 @@ class RunStore:
         self._put(run, f"issued/{job[0]}/{job[1]}", orjson.dumps(asdict(issued)))
 
     def issued(self, run: str) -> dict[JobKey, Issued]:
-        """Where each job was last published."""
+        """Where each job was last published. Raises ``OtherFormat``."""
         found = {}
-        for key in self._keys_of(run, "issued"):
-            *_, stream, segment = key.split("/")
-            found[stream, int(segment)] = Issued(**orjson.loads(self._table[key]))
+        with _reading(run):
+            for key in self._keys_of(run, "issued"):
+                *_, stream, segment = key.split("/")
+                found[stream, int(segment)] = Issued(**orjson.loads(self._table[key]))
         return found
 
     def put_reaction(self, run: str, entry: Entry, cause: str) -> None:
@@ -146,13 +173,15 @@ class RunStore:
         self._remove(run, f"outbox/{entry.reaction.seq:08d}")
 
     def outbox(self, run: str) -> list[tuple[Entry, str]]:
-        """Reactions that may not have been published, in order, each with its cause."""
-        bodies = [orjson.loads(self._table[key]) for key in self._keys_of(run, "outbox")]
-        return [(decode(body), body["cause"]) for body in bodies]
+        """Reactions that may not have been published, in order, each with its cause. Raises ``OtherFormat``."""
+        with _reading(run):
+            bodies = [orjson.loads(self._table[key]) for key in self._keys_of(run, "outbox")]
+            return [(decode(body), body["cause"]) for body in bodies]
 
     def reactions(self, run: str) -> list[Entry]:
-        """The last word on everything so far."""
-        return [decode(orjson.loads(self._table[key])) for key in self._keys_of(run, "reaction")]
+        """The last word on everything so far. Raises ``OtherFormat``."""
+        with _reading(run):
+            return [decode(orjson.loads(self._table[key])) for key in self._keys_of(run, "reaction")]
 
     def mark(self, run: str, name: str) -> None:
         """Keep that something was done once for this run."""
@@ -161,6 +190,10 @@ class RunStore:
     def marked(self, run: str, name: str) -> bool:
         """Whether it was."""
         return f"{run}/mark/{name}" in self._keys(run)
+
+    def put_other(self, run: str, job: JobKey, said: str) -> None:
+        """Keep that a worker of another version has answered for a job."""
+        self._put(run, f"other/{job[0]}/{job[1]}", said.encode())
 
     def put_cell(self, run: str, result: CellResult) -> None:
         """Keep a cell until a checkpoint holds what it was folded into."""
@@ -176,11 +209,29 @@ class RunStore:
         for segment, n, digest in covered:
             self._remove(run, f"cell/{name}/{segment}/{n}/{digest}")
 
-    def load(self, run: str) -> Aggregate | None:
-        """The run as it was, its results not yet folded; None if its plan is not known."""
+    def plan(self, run: str) -> Plan | None:
+        """The run's plan, if it is known. Raises ``OtherFormat`` for one that cannot be read."""
         if not self.has_plan(run):
             return None
-        aggregate = Aggregate(Plan.model_validate_json(self._table[f"{run}/plan"]))
+        with _reading(run):
+            return Plan.model_validate_json(self._table[f"{run}/plan"])
+
+    def raw_plan(self, run: str) -> bytes:
+        """The run's plan as it is kept."""
+        return self._table[f"{run}/plan"]
+
+    def load(self, run: str) -> Aggregate | None:
+        """The run as it was, its results not yet folded; None if its plan is not known. Raises ``OtherFormat``."""
+        plan = self.plan(run)
+        if plan is None:
+            return None
+        if (written := self._table.get(f"{run}/format", UNNAMED_FORMAT)) != FORMAT:
+            raise OtherFormat(f"the state of run {run} has the format {written.decode()}, and this is {FORMAT.decode()}")
+        with _reading(run):
+            return self._load(run, plan)
+
+    def _load(self, run: str, plan: Plan) -> Aggregate:
+        aggregate = Aggregate(plan)
         for (stream, task), lane in aggregate.lanes.items():
             state = self._table.get(f"{run}/lane/{stream}/{task}")
             if state is not None:
@@ -191,7 +242,13 @@ class RunStore:
         for value in self._values(run, "failed"):
             aggregate.fail_job(JobFailed.model_validate_json(value))
         for value in self._values(run, "cell"):
-            aggregate.add_cell(decode_cell(value))
+            result = decode_cell(value)
+            if (said := aggregate.other_version(result)) is not None:  # it came before the plan
+                aggregate.others[result.key.stream, result.key.segment] = said
+            aggregate.add_cell(result)
+        for key in self._keys_of(run, "other"):
+            *_, stream, segment = key.split("/")
+            aggregate.others[stream, int(segment)] = self._table[key].decode()
         return aggregate
 
     def _keys_of(self, run: str, kind: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import DailiesError
-from streams.cli import analysis, bench, demo, export, ingest, look, roles, stack, watch
+from streams.cli import analysis, bench, deadletters, demo, export, ingest, look, roles, stack, watch
 from streams.cli.common import code_version
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command(rich_help_panel="Assets")(watch.watch)
 app.command(rich_help_panel="Assets")(look.show)
 app.command(rich_help_panel="Assets")(export.export)
 app.command(rich_help_panel="Assets")(watch.cancel)
+app.add_typer(deadletters.dead_letters, name="dead-letters", rich_help_panel="Assets")
 app.command(rich_help_panel="Assets")(analysis.analyse)
 app.command(rich_help_panel="Assets")(demo.demo)
 app.command(rich_help_panel="Reference")(look.tasks)

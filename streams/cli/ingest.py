@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from contextlib import closing
 from typing import Annotated
 
@@ -27,13 +28,19 @@ def ingest(
     task: Annotated[list[str] | None, typer.Option("--task", help="Only these tasks; may be repeated.")] = None,
     profile: Annotated[list[str] | None, typer.Option("--profile", help="Judge by these profiles; may be repeated.")] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Before everything that is not urgent.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Analyse anew what was analysed, or cancelled, before; a run under way is ended.")
+    ] = False,
     correlation: Annotated[
         list[str] | None, typer.Option("--correlation", help="KEY=VALUE, e.g. delivery_id=D-88; echoed in every event.")
     ] = None,
     bootstrap: common.Bootstrap = None,
     data_dir: common.DataDir = None,
 ) -> None:
-    """Publish upload events. Exit status with --wait: 0 complete, 3 incomplete, 4 unprocessable."""
+    """Publish upload events. What was analysed before is answered with its event, unless --again.
+
+    Exit status with --wait: 0 complete, 3 incomplete, 4 unprocessable.
+    """
     where = bootstrap_of(common.settings(bootstrap=bootstrap, data_dir=data_dir))
     uploads = [Upload(to_uri(uri)) for uri in uris]
     request = {
@@ -41,6 +48,7 @@ def ingest(
         "profiles": profile,
         "priority": "urgent" if urgent else None,
         "correlation": common.pairs(correlation),
+        "reanalysis": {"cause": f"asked for again by {uuid.uuid4()}"} if again else None,
     }
     if not wait:
         publish(where, uploads, **request)

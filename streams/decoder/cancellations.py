@@ -24,7 +24,7 @@ class Cancellations:
     """Hears media.assets from now on, as every decoder does for itself. One thread polls; any thread may ask."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._known: dict[tuple[str, str | None], None] = {}
+        self._known: dict[tuple[str, str | None], float] = {}
         config = {
             "bootstrap.servers": bootstrap,
             "group.id": f"dailies-decoder-cancellations-{uuid.uuid4()}",
@@ -37,9 +37,10 @@ class Cancellations:
         """Hear what has come, without waiting."""
         for message in self._consumer.consume(100, timeout=0):
             if message.error() is None:
-                self._hear(cloudevents.as_mapping(message.headers()), message.value() or b"")
+                at = message.timestamp()[1] / 1000
+                self._hear(cloudevents.as_mapping(message.headers()), message.value() or b"", at)
 
-    def _hear(self, headers: cloudevents.Headers, value: bytes) -> None:
+    def _hear(self, headers: cloudevents.Headers, value: bytes, at: float) -> None:
         if headers.get("ce_type") != EventType.CANCEL.encode():
             return
         try:
@@ -47,12 +48,14 @@ class Cancellations:
         except ValidationError:
             return  # the aggregator puts it with the dead letters
         _log.info("jobs of a cancelled asset are dropped", asset=cancel.asset, run=cancel.run)
-        self._known[cancel.asset, cancel.run] = None
+        self._known[cancel.asset, cancel.run] = at
         if len(self._known) > KEPT:
             del self._known[next(iter(self._known))]
 
-    def __contains__(self, job: Job) -> bool:
-        return (job.asset.id, None) in self._known or (job.asset.id, job.run) in self._known
+    def concern(self, job: Job, issued: float) -> bool:
+        """Whether a job that was issued then (seconds since the epoch) was cancelled: its run was, or the asset later on."""
+        whole = self._known.get((job.asset.id, None))
+        return (job.asset.id, job.run) in self._known or (whole is not None and issued <= whole)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -84,9 +84,8 @@ class JobPublisher:
             self._pace.wait(self, self._cancelled)
         if not self._budget.admit(size, self._cancelled):
             raise Cancelled(self.name)
-        found = self._headers(_chunk_id(chunk), EventType.CHUNK, cloudevents.RAW)
+        found = self._headers(_chunk_id(chunk), EventType.CHUNK, cloudevents.RAW) | need.headers
         found["chunk"] = header.to_bytes()
-        found["tasks"] = need.header
         if TRACEPARENT not in found and header.traceparent:
             found[TRACEPARENT] = header.traceparent.encode()
         self._deliveries.produce(

@@ -32,8 +32,11 @@ from processors.sandbox_pair import ChildPair
 from processors.source import SourcePolicy
 from schemas.errors import ChildError, DailiesError, DeliveryFailed, Unprocessable, WireError
 from schemas.plan import Job
+from schemas.types import EventType
+from schemas.versions import expect_type
 from streams.attempts import AttemptLedger
 from streams.deadletters import dead_letter
+from streams.decoder import needs
 from streams.decoder.budget import Budget
 from streams.decoder.cancellations import Cancellations
 from streams.decoder.pace import Pace
@@ -151,12 +154,13 @@ class Worker:
 
     def _try(self, message: JobMessage, key: str) -> None:
         try:
+            expect_type(message.record.headers.get("ce_type"), EventType.JOB)
             job = Job.model_validate_json(message.record.value)
-        except ValidationError as error:
+        except (ValidationError, WireError) as error:
             return self._send_dead_letter(message, BadJob(f"not a job: {error}"), 1)
         failure: DailiesError = Killed("the decoder's process ended each time that it worked on this job")
         while (attempt := self._shared.attempts.begin(key)) <= self._shared.attempts.limit:
-            if job in self._shared.cancellations:
+            if self._dropped(job, message):
                 logger.info("job dropped", job=job.key.decode())
                 return None
             try:
@@ -166,7 +170,7 @@ class Worker:
             except (Cancelled, DeliveryFailed) as error:
                 if self._cancelled(message):
                     raise Cancelled(str(error)) from error
-                if job not in self._shared.cancellations:
+                if not self._dropped(job, message):
                     raise
             except DailiesError as error:
                 if self._cancelled(message):
@@ -175,8 +179,12 @@ class Worker:
                 logger.warning("attempt failed", job=job.key.decode(), attempt=attempt, error=repr(error))
         return self._give_up(job, message, failure, attempt - 1)
 
+    def _dropped(self, job: Job, message: JobMessage) -> bool:
+        return self._shared.cancellations.concern(job, message.record.timestamp)
+
     def _attempt(self, job: Job, message: JobMessage, attempt: int) -> None:
         begun = time.monotonic()
+        needs.check(job)
         publisher = self._publisher(job, message)
         settings = self._shared.settings
         policy = asdict(SourcePolicy(schemes=settings.schemes, roots=settings.roots))
@@ -197,7 +205,7 @@ class Worker:
 
     def _publisher(self, job: Job, message: JobMessage) -> JobPublisher:
         def cancelled() -> bool:
-            return self._cancelled(message) or job in self._shared.cancellations
+            return self._cancelled(message) or self._dropped(job, message)
 
         return JobPublisher(
             job,
@@ -220,18 +228,7 @@ class Worker:
             self._send_dead_letter(message, error, attempts)
 
     def _send_dead_letter(self, message: JobMessage, error: DailiesError, attempts: int) -> None:
-        record = message.record
-        key, value, headers = dead_letter(
-            record.topic,
-            record.partition,
-            record.offset,
-            record.key,
-            record.headers,
-            record.value,
-            stage=STAGE,
-            attempts=attempts,
-            error=error,
-        )
+        key, value, headers = dead_letter(message.record, stage=STAGE, attempts=attempts, error=error)
         deliveries = Deliveries(self._shared.producer, cancelled=lambda: self._cancelled(message))
         deliveries.produce(DEAD_LETTERS.name, key=key, value=value, headers=headers)
         deliveries.flush_all()

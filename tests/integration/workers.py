@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ from typing import Any
 
 import faust
 
+from processors.tasks import agent_task
+from processors.tasks.base import Runner
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 from schemas.plan import TaskRef
@@ -97,8 +100,69 @@ def infers_deadly(settings: Settings, o: dict[str, Any]) -> faust.App:
     return inference.make(settings, o["bootstrap"], group=SIGNALS)
 
 
+@dataclasses.dataclass(frozen=True)
+class Fragile:
+    """A runner that raises on one chunk as long as a file is there."""
+
+    runner: Runner
+    n: int
+    fault: Path
+
+    @property
+    def runtime(self) -> str:
+        return self.runner.runtime
+
+    def __call__(self, chunk: Chunk) -> Signals:
+        if chunk.header.n == self.n and self.fault.exists():
+            raise ArithmeticError("the cause is still there")
+        return self.runner(chunk)
+
+
+def infers_fragile(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """The inference role, whose task ``task`` fails on the chunk ``n`` as long as the file ``fault`` is there."""
+    load = inference.load
+
+    def load_fragile(tasks: list[TaskRef], device: str) -> dict[str, list[inference.Loaded]]:
+        return {
+            rendition: [
+                inference.Loaded(one.task, Fragile(one.runner, o["n"], Path(o["fault"]))) if one.task.name == o["task"] else one
+                for one in loaded
+            ]
+            for rendition, loaded in load(tasks, device).items()
+        }
+
+    inference.load = load_fragile
+    return inference.make(settings, o["bootstrap"], group=inference.SIGNALS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Louder:
+    """A runner whose signals are another version's: twice as large."""
+
+    runner: Runner
+
+    @property
+    def runtime(self) -> str:
+        return self.runner.runtime
+
+    def __call__(self, chunk: Chunk) -> Signals:
+        right = self.runner(chunk)
+        return dataclasses.replace(right, arrays={name: array * 2 for name, array in right.arrays.items()})
+
+
+def infers_other_version(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """The inference role of another release: its task ``task`` has the version ``version``, and a major one counts twice."""
+    task = agent_task(o["task"])
+    type(task).spec = dataclasses.replace(task.spec, version=o["version"])
+    if o["version"].split(".")[0] != "1":
+        load = type(task).load
+        type(task).load = lambda self, device: Louder(load(self, device))
+    return inference.make(settings, o["bootstrap"], group=inference.SIGNALS)
+
+
 WORKERS: dict[str, Callable[[Settings, dict[str, Any]], faust.App]] = {
-    work.__name__: work for work in (kills_itself, fails_on_bad, keeps_last, infers_deadly)
+    work.__name__: work
+    for work in (kills_itself, fails_on_bad, keeps_last, infers_deadly, infers_fragile, infers_other_version)
 }
 
 

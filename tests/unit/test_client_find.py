@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from schemas.events import ContentMetadata
-from streams import client
+from schemas.reactions import Progress
+from streams import client, topics
 from tests.looks import unprocessable
 
 
@@ -37,3 +38,34 @@ def test_the_newest_version_of_a_uri_is_found_whatever_its_partition(
     assert client.find("", old.asset.uri) == new
     assert client.find("", old.asset.id) == old
     assert client.find("", "file:///another") is None
+
+
+def test_who_waits_for_a_run_whose_event_another_one_has_replaced_gets_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """media.metadata is compacted: of an asset that was analysed again the first run's event is gone."""
+    event = unprocessable()
+    monkeypatch.setattr(client, "read_all", lambda *_: iter([Told(event, 1_000)]))
+    body = {"asset": event.asset, "correlation": event.correlation, "run": "first", "stage": "complete", "progress": 1.0}
+    upload = client.Upload(event.asset.uri, run="first")
+
+    class Waiting:
+        """A consumer that has one message, on media.reactions."""
+
+        def assign(self, _: object) -> None: ...
+
+        def poll(self, _: float) -> Waiting:
+            return self
+
+        def error(self) -> None: ...
+
+        def headers(self) -> None: ...
+
+        def topic(self) -> str:
+            return topics.REACTIONS.name
+
+        def value(self) -> bytes:
+            return Progress.model_validate(body).model_dump_json().encode()
+
+    monkeypatch.setattr(client, "make_consumer", lambda _: Waiting())
+    monkeypatch.setattr(client, "watermarks", lambda *_: (0, 0))
+    assert client.Follower("").step([upload])
+    assert upload.metadata == event

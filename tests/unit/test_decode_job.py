@@ -18,6 +18,7 @@ from processors.decode.frame import NativeFrame
 from processors.decode.native import ROWS
 from processors.sandbox import Child, Limits, Message
 from processors.source import SourcePolicy, open_source, to_uri
+from processors.tasks.base import TaskSpec
 from schemas.cell import CellResult, CellStatus
 from schemas.chunk import Chunk
 from schemas.errors import SourceChanged, Unprocessable, WireError
@@ -72,6 +73,7 @@ def means(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int | None]]:
     class Task:
         def __init__(self, name: str) -> None:
             self.name = name
+            self.spec = TaskSpec(name, "1.5", "video", "decode", "native", "means")
 
         def open(self, job: Job) -> Means:
             return Means(job, fails[self.name])
@@ -119,6 +121,7 @@ def test_cells_and_records_agree(clip: Path, means: dict[str, int | None]) -> No
     for cell in made:
         assert cell.digest == digest(cell.value) == records[cell.key.n].digests[cell.key.task]
         assert cell.status is CellStatus.OK and cell.seconds >= 0 and "numpy" in cell.runtime
+        assert cell.key.task_version == "1.5", "what ran, not what was planned"
     thumbs = chunks_of(found, "thumbs")
     assert [(r.n, r.digests[""], r.bytes) for r in manifest.chunks if r.rendition == "thumbs"] == [
         (c.header.n, c.header.digest, len(c.data)) for c in thumbs

@@ -18,7 +18,7 @@ from processors.source import SourcePolicy, open_container, open_source
 from schemas.clock import Clock
 from schemas.errors import SourceMissing, Unprocessable
 from schemas.ids import asset_id
-from schemas.plan import AudioFormat, Plan, VideoFormat
+from schemas.plan import AudioFormat, Plan, Reanalysis, VideoFormat
 from tests.decoding import render
 
 REQUEST = PlanRequest(caused_by="E-1", created="2026-01-01T00:00:00Z", code="1.0")
@@ -75,6 +75,18 @@ def test_a_plan_is_a_function_of_its_input() -> None:
     assert len({plan.run, *(make_plan(index(), other).run for other in others)}) == 5
 
 
+def test_another_cause_is_another_run_and_the_same_one_the_same() -> None:
+    plan = make_plan(index(), REQUEST)
+    one, same, other = (
+        make_plan(index(), replace(REQUEST, reanalysis=Reanalysis(cause=cause, round=number)))
+        for number, cause in enumerate(("the meter", "the meter", "the clock"))
+    )
+    assert one.run == same.run
+    assert len({plan.run, one.run, other.run}) == 3
+    assert (one.asset, {job.run for job in one.jobs}) == (plan.asset, {one.run})
+    assert other.reanalysis == Reanalysis(cause="the clock", round=2)
+
+
 def test_jobs_carry_what_their_tasks_need() -> None:
     plan = make_plan(index(), REQUEST)
     specs = [task.spec for task in tasks.registry().values()]
@@ -82,6 +94,7 @@ def test_jobs_carry_what_their_tasks_need() -> None:
         mine = [spec for spec in specs if spec.kind == job.kind]
         agents = [spec for spec in mine if spec.where == "agent"]
         assert set(job.agent_tasks) == {spec.name for spec in agents}
+        assert list(job.agents) == [plan.task(name) for name in job.agent_tasks]
         assert {task.name for task in job.tasks} == {spec.name for spec in mine if spec.where == "decode"}
         assert set(job.renditions) == set(job.after) == {spec.rendition for spec in agents}
         assert all(job.after[spec.rendition] >= spec.halo for spec in agents)
