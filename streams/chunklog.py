@@ -28,9 +28,12 @@ class ChunkLog:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=logging.getLogger(CLIENT_LOGGER))
+        self._admin = self._connected()
         self._bystanders: dict[str, Bystander] = {}
         self._lock = threading.Lock()
+
+    def _connected(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._bootstrap}, logger=logging.getLogger(CLIENT_LOGGER))
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -52,7 +55,13 @@ class ChunkLog:
         if not asked:
             return {}
         answers = self._admin.list_offsets(asked, request_timeout=_SECONDS)
-        return {(tp.topic, tp.partition): int(future.result().offset) for tp, future in answers.items()}
+        try:
+            return {(tp.topic, tp.partition): int(future.result().offset) for tp, future in answers.items()}
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
+                # The partitions have a leader anew, and this client would ask under the old one's epoch for ever.
+                self._admin = self._connected()
+            raise
 
     def members(self, groups: Iterable[str]) -> dict[str, int]:
         """How many members each group has; 0 for one that does not exist."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from typing import Any
+from typing import Any, cast
 
 import aiokafka
 from faust.transport.drivers import aiokafka as driver
@@ -41,6 +41,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._settled: defaultdict[TP, set[int]] = defaultdict(set)
         self._seeks = 0
+        self._first: dict[TP, int] = {}
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
@@ -58,6 +59,8 @@ class Consumer(driver.Consumer):
             # Fetched around a seek, before it or after it: to deliver them could skip what lies in front of them.
             await super().perform_seek()
             return {}, active
+        for tp, found in (records or {}).items():
+            self._first.setdefault(tp, found[0].offset)
         return records, active
 
     async def perform_seek(self) -> None:
@@ -86,11 +89,36 @@ class Consumer(driver.Consumer):
         self._buffered_partitions.difference_update(revoked)
         for tp in revoked:
             self._settled.pop(tp, None)
+            self._first.pop(tp, None)
         await super().on_partitions_revoked(revoked)
 
     def settle(self, message: Message) -> None:
         """Say that a message is done with: its results, or its dead letter, are in Kafka. Only then is it committed."""
         self._settled[message.tp].add(message.offset)
+
+    def behind(self) -> dict[str, int]:
+        """Records that this member has not committed, by topic; changelogs are left out.
+
+        Nobody is asked: ends of logs are those of the last fetches, so while buffers are full it is a lower bound.
+        """
+        found: dict[str, int] = {}
+        assignment = self._client()._subscription.subscription.assignment
+        for tp in assignment.tps if assignment is not None else ():
+            if not self.app.topics.acks_enabled_for(tp.topic):
+                continue
+            state = assignment.state_value(tp)
+            begin = self._committed_offset.get(tp) or self._first.get(tp, state.highwater)
+            count = 0 if state.highwater is None else max(0, state.highwater - begin)
+            found[tp.topic] = found.get(tp.topic, 0) + count
+        return found
+
+    @property
+    def away(self) -> bool:
+        """Whether the broker is out of reach: the group has no coordinator, and each heartbeat looks for one."""
+        return self._client()._coordinator.coordinator_id is None
+
+    def _client(self) -> aiokafka.AIOKafkaConsumer:
+        return cast(ConsumerThread, self._thread)._ensure_consumer()
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         # The stock range includes the message behind the hole, which nobody has processed yet.

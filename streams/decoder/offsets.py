@@ -41,6 +41,10 @@ class OffsetTracker:
         """How many partitions are ours."""
         return len(self._partitions)
 
+    def owns(self, tp: TP) -> bool:
+        """Whether the partition is ours."""
+        return tp in self._partitions
+
     def assigned(self, tp: TP) -> None:
         """The partition is ours from now on."""
         self._epoch += 1
