@@ -41,7 +41,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._settled: defaultdict[TP, set[int]] = defaultdict(set)
         self._seeks = 0
-        self._first: dict[TP, int] = {}
+        self._open: defaultdict[TP, set[int]] = defaultdict(set)
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
@@ -60,7 +60,8 @@ class Consumer(driver.Consumer):
             await super().perform_seek()
             return {}, active
         for tp, found in (records or {}).items():
-            self._first.setdefault(tp, found[0].offset)
+            if not self._is_changelog_tp(tp):
+                self._open[tp].update(record.offset for record in found)
         return records, active
 
     async def perform_seek(self) -> None:
@@ -89,26 +90,29 @@ class Consumer(driver.Consumer):
         self._buffered_partitions.difference_update(revoked)
         for tp in revoked:
             self._settled.pop(tp, None)
-            self._first.pop(tp, None)
+            self._open.pop(tp, None)
         await super().on_partitions_revoked(revoked)
 
     def settle(self, message: Message) -> None:
         """Say that a message is done with: its results, or its dead letter, are in Kafka. Only then is it committed."""
         self._settled[message.tp].add(message.offset)
+        self._open[message.tp].discard(message.offset)
 
     def behind(self) -> dict[str, int]:
-        """Records that this member has not committed, by topic; changelogs are left out.
+        """Records that are not read, not settled or not committed, by topic; changelogs are left out.
 
-        Nobody is asked: ends of logs are those of the last fetches, so while buffers are full it is a lower bound.
+        Nobody is asked: ends of logs are those of the last fetches, so while buffers are full it is a lower bound. It is no
+        difference to the committed offset: where records were deleted unread that would never come down again.
         """
         found: dict[str, int] = {}
         assignment = self._client()._subscription.subscription.assignment
         for tp in assignment.tps if assignment is not None else ():
-            if not self.app.topics.acks_enabled_for(tp.topic):
+            if self._is_changelog_tp(tp):
                 continue
             state = assignment.state_value(tp)
-            begin = self._committed_offset.get(tp) or self._first.get(tp, state.highwater)
-            count = 0 if state.highwater is None else max(0, state.highwater - begin)
+            known = state.highwater is not None and state.has_valid_position
+            unread = max(0, state.highwater - state.position) if known else 0
+            count = unread + len(self._open.get(tp, ())) + len(self._settled.get(tp, ()))
             found[tp.topic] = found.get(tp.topic, 0) + count
         return found
 

@@ -99,6 +99,13 @@ class OffsetTracker:
         if tp in self._partitions:
             self._partitions[tp].committed = position
 
+    def uncommitted(self, topic: str) -> int:
+        """Messages of a topic that were taken and are not done, or done behind one that is not; the last one done counts
+        until it is committed.
+        """
+        mine = [partition for (name, _), partition in self._partitions.items() if name == topic]
+        return sum(len(p.open) + (p.position is not None and p.position != p.committed) for p in mine)
+
     def span(self, tp: TP) -> int:
         """Messages from the first that is not done to the last taken: what a crash would repeat."""
         partition = self._partitions.get(tp)

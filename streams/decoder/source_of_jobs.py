@@ -95,8 +95,7 @@ class JobSource:
         self._open: set[JobMessage] = set()
         self._changed = threading.Condition()
         self._joined: set[Consumer] = set()
-        self._first: dict[TP, int] = {}
-        self._behind: dict[str, int] = {}
+        self._unread: dict[str, int] = {}
         self._reached: dict[str, bool] = {}
         config = {**consumer_config(bootstrap), **overrides}
         self._consumers = {topic.name: self._subscribed(config, topic) for topic in (SEGMENTS_URGENT, SEGMENTS)}
@@ -111,20 +110,16 @@ class JobSource:
         """What a client knows without asking (librdkafka's STATISTICS.md; an offset that is not known is negative)."""
         found = orjson.loads(statistics)
         partitions = found["topics"].get(topic, {"partitions": {}})["partitions"].items()
-        behind = 0
         with self._changed:
-            for tp, facts in (((topic, int(number)), facts) for number, facts in partitions):
-                if self._tracker.owns(tp):
-                    committed = facts["committed_offset"]
-                    begin = committed if committed >= 0 else self._first.get(tp, facts["hi_offset"])
-                    behind += max(0, facts["hi_offset"] - begin)
-        self._behind[topic] = behind
+            mine = [facts for number, facts in partitions if self._tracker.owns((topic, int(number)))]
+        self._unread[topic] = sum(p["fetchq_cnt"] + max(0, p["hi_offset"] - max(0, p["next_offset"])) for p in mine)
         self._reached[topic] = any(broker["state"] == "UP" for broker in found["brokers"].values())
 
     @property
     def behind(self) -> dict[str, int]:
-        """Jobs that this member has not committed, by topic, as the last fetches and commits show them."""
-        return dict(self._behind)
+        """Jobs that are not read, not done or not committed, by topic; ends of logs are those of the last fetches."""
+        with self._changed:
+            return {topic: unread + self._tracker.uncommitted(topic) for topic, unread in self._unread.items()}
 
     @property
     def away(self) -> bool:
@@ -151,7 +146,6 @@ class JobSource:
         tp = (record.topic, record.partition)
         with self._changed:
             ticket = self._tracker.taken(tp, record.offset)
-            self._first.setdefault(tp, record.offset)
             self._buffers.setdefault(tp, deque()).append(JobMessage(record, ticket))
             self._changed.notify()
 
@@ -245,7 +239,6 @@ class JobSource:
             for tp in gone:
                 self._tracker.revoked(tp)
                 self._buffers.pop(tp, None)
-                self._first.pop(tp, None)
             self._paused -= gone
             abandoned = [m for m in self._open if m.ticket.tp in gone]
             self._open.difference_update(abandoned)
