@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,10 +25,10 @@ class Asked(Executor):
     """Runs nothing: the test answers."""
 
     def __init__(self) -> None:
-        self.open: list[Future[str | None]] = []
+        self.open: list[Future[Any]] = []
         self.asked = 0
 
-    def submit(self, fn: object, /, *args: object, **kwargs: object) -> Future[str | None]:  # type: ignore[override]
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         self.asked += 1
         self.open.append(Future())
         return self.open[-1]
