@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 import psutil
+from confluent_kafka import OFFSET_END, TopicPartition
 from rich.console import Console
 from rich.table import Table
 
@@ -30,10 +32,14 @@ from schemas.chunk import ChunkHeader
 from schemas.events import ContentMetadata
 from schemas.types import EventType
 from streams import topics
-from streams.client import Follower, Upload, publish, read_all
+from streams.client import Follower, Upload, make_consumer, publish, read_all
 from streams.record import Record
 
 GOAL_SECONDS = 0.3
+POLL_SECONDS = 0.2
+
+ChunkName = tuple[str, str, int, str, int]
+"""Run, stream, segment, rendition and n."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +50,50 @@ class Sample:
     seconds: float
 
 
+class ChunkTimes:
+    """Notes when each chunk was produced, while it still lies in Kafka: what has been read is deleted from its topic."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = make_consumer(bootstrap)
+        places = [(topic.name, partition) for topic in topics.CHUNKS.values() for partition in range(topic.partitions)]
+        self._consumer.assign([TopicPartition(name, partition, OFFSET_END) for name, partition in places])
+        self._found: dict[ChunkName, float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="chunk-times", daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        while not self._over.is_set():
+            message = self._consumer.poll(POLL_SECONDS)
+            if message is not None and not message.error():
+                record = Record.from_confluent(message)
+                h = ChunkHeader.from_bytes(record.headers["chunk"])
+                self._found.setdefault((h.run, h.stream, h.segment, h.rendition, h.n), record.timestamp)
+
+    def close(self) -> Mapping[ChunkName, float]:
+        """Stop, and give the time of each chunk in seconds since the epoch."""
+        self._over.set()
+        self._thread.join()
+        self._consumer.close()
+        return self._found
+
+
 def measure(clip: Path, bootstrap: str, *, uploads: int, console: Console) -> None:
     """Check the result, offer uploads at half load, and print the delays of all reactions. Raises ``Disagreement``."""
     copies = [shutil.copy(clip, clip.with_stem(f"{clip.stem}-{number}")) for number in range(uploads + 2)]
     console.print("Checking the result, and how long one upload takes …")
     single = min(_timed(bootstrap, Path(copy)) for copy in copies[:2])
+    listening = ChunkTimes(bootstrap)
     psutil.cpu_percent()
     begun = time.monotonic()
     finals = _offer(bootstrap, [Path(copy) for copy in copies[2:]], every=2 * single)
     busy = psutil.cpu_percent()
+    chunks = listening.close()
     console.print(
         f"{uploads} uploads of {single:.1f} s each, one every {2 * single:.1f} s, in {time.monotonic() - begun:.0f} s; "
         f"{busy:.0f} % of {os.cpu_count()} cores busy"
     )
-    console.print(_table(list(samples(bootstrap, {event.run.id for event in finals}))))
+    console.print(_table(list(samples(bootstrap, {event.run.id for event in finals}, chunks))))
 
 
 def _timed(bootstrap: str, path: Path) -> float:
@@ -86,18 +122,13 @@ def _offer(bootstrap: str, paths: list[Path], *, every: float) -> list[ContentMe
     return events
 
 
-def samples(bootstrap: str, runs: set[str]) -> Iterator[Sample]:
-    """The delay of each reaction of some runs that a chunk or cell has brought about."""
+def samples(bootstrap: str, runs: set[str], chunks: Mapping[ChunkName, float]) -> Iterator[Sample]:
+    """The delay of each reaction of some runs that a chunk or cell has brought about; ``chunks`` has each chunk's time."""
     cells: dict[str, tuple[CellKey, float]] = {}
     for record in _records(bootstrap, topics.INFERENCES):
         if record.headers.get("ce_type") == EventType.CELL.encode():
             key = CellKey.from_bytes(record.headers["cell"])
             cells.setdefault(record.headers["ce_id"].decode(), (key, record.timestamp))
-    chunks: dict[tuple[str, str, int, str, int], float] = {}
-    for topic in topics.CHUNKS.values():
-        for record in _records(bootstrap, topic):
-            h = ChunkHeader.from_bytes(record.headers["chunk"])
-            chunks.setdefault((h.run, h.stream, h.segment, h.rendition, h.n), record.timestamp)
     for record in _records(bootstrap, topics.REACTIONS):
         cause = record.headers.get("ce_causationid", b"").decode()
         if cause not in cells or orjson.loads(record.value)["run"] not in runs:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 DECODERS = "dailies-decoder"
 
+SIGNALS = "signals"
+"""The task group of plain arithmetic: it keeps pace with decoding, and never loads torch."""
+
 _INFERENCE = "dailies-inference-"
 
 

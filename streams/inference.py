@@ -23,7 +23,7 @@ from schemas.types import EventType
 from streams.app import BUFFERED_CHUNKS, make_app, publish, raw_topic
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
-from streams.groups import inference_group
+from streams.groups import SIGNALS, inference_group
 from streams.guard import Guard, Killed, ProcessLost, Retries
 from streams.log import get_logger
 from streams.metrics import GpuMemory, Inferring
@@ -32,10 +32,10 @@ from streams.settings import Settings
 from streams.topics import CHUNKS, INFERENCES
 from streams.vitals import Vitals
 
-SIGNALS = "signals"
-"""The group whose tasks are plain arithmetic: it never loads torch."""
-
 TRACEPARENT = "traceparent"
+
+COMMIT_SECONDS = 0.1
+"""Decoders go by what is committed: a chunk that is read soon makes room for the next."""
 
 logger = get_logger(__name__)
 
@@ -86,7 +86,13 @@ def make(
     device = _device(settings, group)
     loaded = load(select(group, tasks), device)
     _watch_gpu(device, vitals)
-    app = make_app(inference_group(group), settings, bootstrap=bootstrap, stream_buffer_maxsize=BUFFERED_CHUNKS)
+    app = make_app(
+        inference_group(group),
+        settings,
+        bootstrap=bootstrap,
+        stream_buffer_maxsize=BUFFERED_CHUNKS,
+        broker_commit_interval=COMMIT_SECONDS,
+    )
     letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts)
     guard = Guard(app, f"inference-{group}", letters, retries, settled=vitals.settled, retried=vitals.retried)
     ledger = AttemptLedger(settings.data_dir / "attempts" / f"inference-{group}", settings.attempts)

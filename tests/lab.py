@@ -106,6 +106,11 @@ class Lab:
                     raise AssertionError("no committed offsets") from error
             time.sleep(0.1)
 
+    def ends(self, topic: Topic) -> list[int]:
+        """The next offset of each partition's log."""
+        member = self._member("ends")
+        return [watermarks(member, TopicPartition(topic.name, p), 60)[1] for p in range(topic.partitions)]
+
     def lag(self, group: str, topic: Topic) -> int:
         """How many records the group has not committed."""
         places = [TopicPartition(topic.name, p) for p in range(topic.partitions)]

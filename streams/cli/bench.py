@@ -1,4 +1,4 @@
-"""`dailies bench`: how fast, against decoding alone; and how soon after a chunk its reactions come."""
+"""`dailies bench`: how fast, against decoding alone; how soon after a chunk its reactions come; how much memory it takes."""
 
 from __future__ import annotations
 
@@ -61,3 +61,27 @@ def reactions(
         ours = render_clip(Path(folder), settings.data_dir, seconds=seconds, source=clip, console=console)
         with stack_up(settings, console=console) as bootstrap:
             measure(ours, bootstrap, uploads=uploads, console=console)
+
+
+@bench.command()
+def memory(
+    assets: Annotated[int, typer.Option(min=10, help="How many short assets are sent through.")] = 500,
+    hours: Annotated[float, typer.Option(min=0.05, help="Length of the one long asset.")] = 3.0,
+    data_dir: common.DataDir = None,
+) -> None:
+    """Follow the memory of every role over many short assets, then over one long one; after a warm-up it must not grow."""
+    from bench import long
+    from bench.memory import many, one
+    from processors.sample.programme import FRAMES, RATE
+
+    console = Console()
+    settings = common.settings(data_dir=data_dir)
+    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder:
+        clips = [long.render(Path(folder) / f"short{n}.mkv", first=n * 300, frames=50 + 25 * n) for n in range(4)]
+        repeats = max(1, round(hours * 3600 * RATE / FRAMES))
+        whole = long.render(Path(folder) / "long.mkv", first=0, frames=FRAMES, repeats=repeats, console=console)
+        with stack_up(settings, console=console) as bootstrap:
+            stack = running(settings.data_dir)
+            pids = {p.name: p.pid for p in stack.processes if p.pid is not None and p.role != "kafka"} if stack else {}
+            many(Path(folder), clips, bootstrap, pids, assets=assets, console=console)
+            one(whole, repeats * FRAMES, bootstrap, pids, console=console)

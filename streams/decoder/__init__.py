@@ -14,8 +14,10 @@ from streams.chunklog import ChunkLog
 from streams.decoder.budget import Budget
 from streams.decoder.cancellations import Cancellations
 from streams.decoder.needs import readers
+from streams.decoder.pace import Pace
 from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.decoder.worker import HANDLER, Shared, Worker, end_process
+from streams.groups import SIGNALS, inference_group
 from streams.log import get_logger
 from streams.metrics import Decoding
 from streams.producer import make_producer
@@ -60,8 +62,8 @@ def run(
             worker.abandon(message)
 
     source = JobSource(bootstrap, on_assigned=first_assigned, on_abandoned=abandoned)
-    waits = functools.partial(vitals.health.sign, "budget")
-    budget = Budget(settings.chunk_budget_bytes, ChunkLog(bootstrap), readers(), waits=waits)
+    log = ChunkLog(bootstrap)
+    budget = Budget(settings.chunk_budget_bytes, log, readers(), waits=functools.partial(vitals.health.sign, "budget"))
     metrics.budget(lambda: budget.limit, lambda: budget.waiting, lambda: budget.waiters)
     shared = Shared(
         settings=settings,
@@ -69,6 +71,7 @@ def run(
         source=source,
         producer=make_producer(bootstrap),
         budget=budget,
+        pace=Pace(log, inference_group(SIGNALS)),
         attempts=AttemptLedger(settings.data_dir / "attempts" / "decoder", settings.attempts),
         stop=stop,
         vitals=vitals,

@@ -16,7 +16,8 @@ from schemas.plan import Job
 from schemas.types import SCHEMA_OF, EventType
 from streams.decoder.budget import Budget
 from streams.decoder.needs import Need
-from streams.producer import Deliveries
+from streams.decoder.pace import Pace
+from streams.producer import Delivered, Deliveries
 from streams.topics import CHUNKS, INFERENCES
 
 SOURCE = "dailies/decoder"
@@ -39,6 +40,7 @@ class JobPublisher:
         job: Job,
         deliveries: Deliveries,
         budget: Budget,
+        pace: Pace,
         *,
         time: str,
         traceparent: bytes | None,
@@ -47,6 +49,7 @@ class JobPublisher:
         self._job = job
         self._deliveries = deliveries
         self._budget = budget
+        self._pace = pace
         self._time = time
         self._traceparent = traceparent
         self._cancelled = cancelled
@@ -76,6 +79,9 @@ class JobPublisher:
         header = chunk.header
         need = self._need(header.rendition)
         size = view(chunk.data).nbytes
+        paced = self._pace.group in need.groups
+        if paced:
+            self._pace.wait(self, self._cancelled)
         if not self._budget.admit(size, self._cancelled):
             raise Cancelled(self.name)
         found = self._headers(_chunk_id(chunk), EventType.CHUNK, cloudevents.RAW)
@@ -89,10 +95,15 @@ class JobPublisher:
             value=chunk.data,
             headers=found,
             token=(header.rendition, header.n),
-            on_report=partial(self._budget.reported, size=size, groups=need.groups),
+            on_report=partial(self._reported, size=size, groups=need.groups, paced=paced),
         )
         self.chunks += 1
         self.bytes += size
+
+    def _reported(self, place: Delivered | None, *, size: int, groups: frozenset[str], paced: bool) -> None:
+        self._budget.reported(place, size=size, groups=groups)
+        if paced:
+            self._pace.reported(self, None if place is None else ((place.topic, place.partition), place.offset))
 
     def _need(self, rendition: str) -> Need:
         need = self._needs.get(rendition)
@@ -129,6 +140,10 @@ class JobPublisher:
         """The child is done. Raises ``ChildError`` if the job's manifest was not the last thing that it gave."""
         if not self._complete:
             raise ChildError(f"{self.name}: the child ended without a manifest")
+
+    def close(self) -> None:
+        """The attempt has ended, however it did."""
+        self._pace.forget(self)
 
     def failed(self, *, reason: str, message: str, attempts: int) -> None:
         """Say that the job will not deliver, and wait until that is in Kafka."""

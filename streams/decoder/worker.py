@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -38,6 +39,7 @@ from streams.attempts import AttemptLedger
 from streams.deadletters import dead_letter
 from streams.decoder.budget import Budget
 from streams.decoder.cancellations import Cancellations
+from streams.decoder.pace import Pace
 from streams.decoder.publish import TRACEPARENT, Cancelled, JobPublisher
 from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.log import get_logger
@@ -78,6 +80,7 @@ class Shared:
     source: JobSource
     producer: Producer
     budget: Budget
+    pace: Pace
     attempts: AttemptLedger
     stop: threading.Event
     vitals: Vitals
@@ -200,11 +203,12 @@ class Worker:
         settings = self._shared.settings
         policy = asdict(SourcePolicy(schemes=settings.schemes, roots=settings.roots))
         request = {"job": job.model_dump(mode="json"), "policy": policy}
-        for answer in self._child.call(request):
-            output = parse(answer)
-            publisher.publish(output)
-            self._count(output)
-        publisher.finish()
+        with closing(publisher):
+            for answer in self._child.call(request):
+                output = parse(answer)
+                publisher.publish(output)
+                self._count(output)
+            publisher.finish()
         self._shared.metrics.jobs.labels(job.kind).observe(time.monotonic() - begun)
         logger.info(
             "job done",
@@ -234,6 +238,7 @@ class Worker:
             job,
             Deliveries(self._shared.producer, cancelled=cancelled),
             self._shared.budget,
+            self._shared.pace,
             time=job.created or _rfc3339(message.record.timestamp),
             traceparent=message.record.headers.get(TRACEPARENT),
             cancelled=cancelled,

@@ -20,7 +20,7 @@ from schemas.chunk import Chunk
 from schemas.types import EventType
 from streams import admin, inference
 from streams.deadletters import DeadLetter
-from streams.groups import inference_group
+from streams.groups import SIGNALS, inference_group
 from streams.local.broker import Broker
 from streams.record import Record
 from streams.topics import CHUNKS, DEAD_LETTERS, INFERENCES, Topic
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.kafka
 
 AUDIO = CHUNKS["audio"]
 TIME = "2026-01-02T03:04:05Z"
-GROUP = inference_group(inference.SIGNALS)
+GROUP = inference_group(SIGNALS)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def letters(lab: Lab, chunks: list[Chunk]) -> list[DeadLetter]:
 
 def run(lab: Lab) -> None:
     def make() -> faust.App:
-        return inference.make(lab.settings, lab.bootstrap, group=inference.SIGNALS)
+        return inference.make(lab.settings, lab.bootstrap, group=SIGNALS)
 
     lab.run(make, lambda: lab.lag(GROUP, AUDIO) == 0)
 

@@ -23,6 +23,7 @@ from streams.app import make_app, raw_topic
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
 from streams.durable import DurableTable
+from streams.groups import SIGNALS
 from streams.guard import Guard, Retries
 from streams.health import Health
 from streams.probes import ProbeServer
@@ -98,7 +99,7 @@ def infers_deadly(settings: Settings, o: dict[str, Any]) -> faust.App:
         return {"audio": [inference.Loaded(one.task, Deadly()) if one.task.name == "audio-qc" else one for one in found]}
 
     inference.load = load_deadly
-    return inference.make(settings, o["bootstrap"], group=inference.SIGNALS)
+    return inference.make(settings, o["bootstrap"], group=SIGNALS)
 
 
 def hangs(settings: Settings, o: dict[str, Any], vitals: Vitals) -> faust.App:
