@@ -112,8 +112,10 @@ class Consumer(driver.Consumer):
             state = assignment.state_value(tp)
             known = state.highwater is not None and state.has_valid_position
             unread = max(0, state.highwater - state.position) if known else 0
-            count = unread + len(self._open.get(tp, ())) + len(self._settled.get(tp, ()))
-            found[tp.topic] = found.get(tp.topic, 0) + count
+            committed = self._committed_offset.get(tp) or 0
+            # One that was read again after its commit stays among the settled until the next commit.
+            uncommitted = sum(offset >= committed for offset in self._settled.get(tp, ()))
+            found[tp.topic] = found.get(tp.topic, 0) + unread + len(self._open.get(tp, ())) + uncommitted
         return found
 
     @property

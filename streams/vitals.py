@@ -49,6 +49,6 @@ class Vitals:
 
     def saw(self, lag: Mapping[str, int], *, away: bool, moving: bool = False) -> None:
         """The consumer was looked at (see :meth:`streams.health.Health.saw`)."""
+        for topic in {*self.health.lag, *lag}:  # of one whose partitions went away nothing waits here
+            self.common.lag.labels(topic).set(lag.get(topic, 0))
         self.health.saw(lag, away=away, moving=moving)
-        for topic, records in lag.items():
-            self.common.lag.labels(topic).set(records)

@@ -77,6 +77,8 @@ def test_metrics_tell_what_happened(server: ProbeServer, vitals: Vitals) -> None
     assert found["dailies_broker_reachable",] == 0 == found["dailies_ready",]
     assert found["dailies_live",] == 1
     assert found["process_resident_memory_bytes",] > 1 << 20
+    vitals.saw({}, away=False)
+    assert values(get(server, "/metrics")[1])["dailies_lag_records", "media.uploads"] == 0, "its partitions went away"
 
 
 def test_answers_come_while_another_client_hangs(server: ProbeServer) -> None:
