@@ -30,3 +30,11 @@ def works(device: str) -> bool:
     except RuntimeError:
         return False
     return found == 2.0
+
+
+def memory(device: str) -> dict[str, int]:
+    """Bytes of a GPU's memory that torch holds: ``allocated`` by tensors, ``reserved`` with what it keeps for the next ones.
+
+    Its own bookkeeping is read, so that a device that hangs holds nobody up.
+    """
+    return {"allocated": torch.cuda.memory_allocated(device), "reserved": torch.cuda.memory_reserved(device)}

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from fcntl import F_SETPIPE_SZ, fcntl
@@ -114,12 +114,14 @@ class Child:
 
     The handler is ``handle(request: dict, send: Callable[[dict, Buffer], None]) -> None``. The process starts with the first
     call (or :meth:`start`) and again with the first call after it died. It is killed when this process dies. One call
-    at a time; only :meth:`kill` may come from another thread.
+    at a time; only :meth:`kill` may come from another thread. ``heard`` is called with each sign of life: a message, or that
+    the child waits on a network.
     """
 
-    def __init__(self, handler: str, limits: Limits | None = None) -> None:
+    def __init__(self, handler: str, limits: Limits | None = None, *, heard: Callable[[], object] = lambda: None) -> None:
         self.handler = handler
         self.limits = limits or Limits()
+        self._heard = heard
         self._process: _Process | None = None
         self._busy = False
         self._buffer = bytearray(PIPE_BYTES)
@@ -173,6 +175,7 @@ class Child:
                 head, body = self._receive(self.limits.stall_seconds, wall)
                 if wall is not None:
                     wall -= time.monotonic() - begun
+                self._heard()
                 if head == WAITING:
                     continue
                 if OWN in head:

@@ -6,7 +6,7 @@ asked for decides which child is asked. The second one is only started when some
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +18,10 @@ from schemas.errors import SourceRefused
 class ChildPair:
     """Used like a :class:`Child`, with the URI that a request is about. One call at a time; ``kill`` from any thread."""
 
-    def __init__(self, handler: str, limits: Limits) -> None:
-        self._local = Child(handler, replace(limits, network=False))
-        self._remote = Child(handler, replace(limits, network=True))
+    def __init__(self, handler: str, limits: Limits, *, heard: Callable[[], object] = lambda: None) -> None:
+        self.limits = limits
+        self._local = Child(handler, replace(limits, network=False), heard=heard)
+        self._remote = Child(handler, replace(limits, network=True), heard=heard)
 
     def start(self) -> None:
         """Start the child for local files, so that the first call need not wait for its imports."""

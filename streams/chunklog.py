@@ -28,9 +28,12 @@ class ChunkLog:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap}, logger=logging.getLogger(CLIENT_LOGGER))
+        self._admin = self._connected()
         self._bystanders: dict[str, Bystander] = {}
         self._lock = threading.Lock()
+
+    def _connected(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self._bootstrap}, logger=logging.getLogger(CLIENT_LOGGER))
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -41,11 +44,20 @@ class ChunkLog:
 
     def starts(self, tps: Iterable[Place]) -> dict[Place, int]:
         """Where each log begins."""
-        return offsets(self._admin, tps, OffsetSpec.earliest(), _SECONDS)
+        return self._offsets(tps, OffsetSpec.earliest())
 
     def ends(self, tps: Iterable[Place]) -> dict[Place, int]:
         """The next offset of each log."""
-        return offsets(self._admin, tps, OffsetSpec.latest(), _SECONDS)
+        return self._offsets(tps, OffsetSpec.latest())
+
+    def _offsets(self, tps: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
+        try:
+            return offsets(self._admin, tps, spec, _SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
+                # The partitions have a leader anew, and this client would ask under the old one's epoch for ever.
+                self._admin = self._connected()
+            raise
 
     def members(self, groups: Iterable[str]) -> dict[str, int]:
         """How many members each group has; 0 for one that does not exist."""

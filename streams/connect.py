@@ -16,8 +16,6 @@ _ELECTING = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
 )
 """A topic that was only just made, or whose broker has restarted."""
 
@@ -88,8 +86,6 @@ def offsets(client: AdminClient, places: Iterable[Place], which: OffsetSpec, tim
             if error.args[0].code() not in _ELECTING or time.monotonic() + RETRY_SECONDS > deadline:
                 raise
             time.sleep(RETRY_SECONDS)
-            # The admin client goes on with the leaders that it knows: only asking for all topics tells it of others.
-            client.list_topics(timeout=timeout)
 
 
 class Bystander:

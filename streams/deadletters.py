@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,13 +97,15 @@ def dead_letter(
 
 
 class DeadLetters:
-    """Sends dead letters through a Faust app's producer."""
+    """Sends dead letters through a Faust app's producer. ``sent`` is told of each that Kafka has."""
 
-    def __init__(self, app: faust.App, topic: str = DEAD_LETTERS.name) -> None:
+    def __init__(self, app: faust.App, topic: str = DEAD_LETTERS.name, *, sent: Callable[[], None] = lambda: None) -> None:
         self._app = app
         self._topic = topic
+        self._sent = sent
 
     async def send(self, record: Record, *, stage: str, attempts: int, error: BaseException) -> None:
         """Send one, and wait until Kafka has it. Raises what the delivery raises."""
         key, value, headers = dead_letter(record, stage=stage, attempts=attempts, error=error)
         await publish(self._app, self._topic, key, value, headers)
+        self._sent()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from typing import Any
+from typing import Any, cast
 
 import aiokafka
 from faust.transport.drivers import aiokafka as driver
@@ -41,6 +41,7 @@ class Consumer(driver.Consumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._settled: defaultdict[TP, set[int]] = defaultdict(set)
         self._seeks = 0
+        self._open: defaultdict[TP, set[int]] = defaultdict(set)
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
@@ -58,6 +59,9 @@ class Consumer(driver.Consumer):
             # Fetched around a seek, before it or after it: to deliver them could skip what lies in front of them.
             await super().perform_seek()
             return {}, active
+        for tp, found in (records or {}).items():
+            if not self._is_changelog_tp(tp):
+                self._open[tp].update(record.offset for record in found)
         return records, active
 
     async def perform_seek(self) -> None:
@@ -86,11 +90,41 @@ class Consumer(driver.Consumer):
         self._buffered_partitions.difference_update(revoked)
         for tp in revoked:
             self._settled.pop(tp, None)
+            self._open.pop(tp, None)
         await super().on_partitions_revoked(revoked)
 
     def settle(self, message: Message) -> None:
         """Say that a message is done with: its results, or its dead letter, are in Kafka. Only then is it committed."""
         self._settled[message.tp].add(message.offset)
+        self._open[message.tp].discard(message.offset)
+
+    def behind(self) -> dict[str, int]:
+        """Records that are not read, not settled or not committed, by topic; changelogs are left out.
+
+        Nobody is asked: ends of logs are those of the last fetches, so while buffers are full it is a lower bound. It is no
+        difference to the committed offset: where records were deleted unread that would never come down again.
+        """
+        found: dict[str, int] = {}
+        assignment = self._client()._subscription.subscription.assignment
+        for tp in assignment.tps if assignment is not None else ():
+            if self._is_changelog_tp(tp):
+                continue
+            state = assignment.state_value(tp)
+            known = state.highwater is not None and state.has_valid_position
+            unread = max(0, state.highwater - state.position) if known else 0
+            committed = self._committed_offset.get(tp) or 0
+            # One that was read again after its commit stays among the settled until the next commit.
+            uncommitted = sum(offset >= committed for offset in self._settled.get(tp, ()))
+            found[tp.topic] = found.get(tp.topic, 0) + unread + len(self._open.get(tp, ())) + uncommitted
+        return found
+
+    @property
+    def away(self) -> bool:
+        """Whether the broker is out of reach: the group has no coordinator, and each heartbeat looks for one."""
+        return self._client()._coordinator.coordinator_id is None
+
+    def _client(self) -> aiokafka.AIOKafkaConsumer:
+        return cast(ConsumerThread, self._thread)._ensure_consumer()
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         # The stock range includes the message behind the hole, which nobody has processed yet.

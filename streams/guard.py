@@ -84,7 +84,8 @@ class Guard:
     """Runs handlers so that no message is lost, skipped or tried for ever. One instance serves all agents of an app.
 
     ``tables`` are flushed before each ack. ``ledger`` counts attempts across the deaths of the process. ``settled`` is told of
-    each message that is done with (metrics and liveness hang on it).
+    each message that is done with, ``retried`` of each failed attempt that is followed by another (metrics and liveness hang
+    on them).
     """
 
     app: faust.App
@@ -94,6 +95,7 @@ class Guard:
     tables: Sequence[DurableTable[Any, Any]] = ()
     ledger: AttemptLedger | None = None
     settled: Callable[[Record, Outcome], None] | None = None
+    retried: Callable[[str], None] | None = None
     end: Callable[[str, BaseException], NoReturn] = field(default=end_process)
 
     def __post_init__(self) -> None:
@@ -149,6 +151,8 @@ class Guard:
                 self._log_failure(record, caught, attempts)
             if isinstance(error, WireError) or attempts >= self.retries.attempts:
                 break
+            if self.retried is not None:
+                self.retried(record.topic)
             await asyncio.sleep(self.retries.wait(attempts))
         await self._give_up(record, error, attempts, given_up)
         return Outcome.DEAD_LETTER

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,9 +29,11 @@ from streams.deadletters import DeadLetters
 from streams.groups import SIGNALS, inference_group
 from streams.guard import Guard, Killed, ProcessLost, Retries
 from streams.log import get_logger
+from streams.metrics import GpuMemory, Inferring
 from streams.record import Record
 from streams.settings import Settings
 from streams.topics import CHUNKS, INFERENCES
+from streams.vitals import Vitals
 
 TRACEPARENT = "traceparent"
 
@@ -93,13 +96,19 @@ def _planned(refs: Any) -> dict[str, Planned | None]:
         raise WireError(f"the header task_refs is not a list of tasks: {error!r}") from error
 
 
-def make(settings: Settings, bootstrap: str, *, group: str, tasks: Sequence[str] | None = None) -> faust.App:
+def make(
+    settings: Settings, bootstrap: str, *, group: str, tasks: Sequence[str] | None = None, vitals: Vitals | None = None
+) -> faust.App:
     """The inference app of one task group, its tasks loaded, not yet started.
 
     ``tasks`` narrows the group down; whoever does so must run the others elsewhere, under a group of their own. Raises
     ``SetupError`` for a group without tasks, and for tasks that are not in it.
     """
-    loaded = load(select(group, tasks), _device(settings, group))
+    vitals = vitals or Vitals()
+    metrics = Inferring(vitals.registry)
+    device = _device(settings, group)
+    loaded = load(select(group, tasks), device)
+    _watch_gpu(device, vitals)
     app = make_app(
         inference_group(group),
         settings,
@@ -107,13 +116,13 @@ def make(settings: Settings, bootstrap: str, *, group: str, tasks: Sequence[str]
         stream_buffer_maxsize=BUFFERED_CHUNKS,
         broker_commit_interval=COMMIT_SECONDS,
     )
-    letters, retries = DeadLetters(app), Retries(settings.attempts)
-    guard = Guard(app, f"inference-{group}", letters, retries)
+    letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts)
+    guard = Guard(app, f"inference-{group}", letters, retries, settled=vitals.settled, retried=vitals.retried)
     ledger = AttemptLedger(settings.data_dir / "attempts" / f"inference-{group}", settings.attempts)
     # One thread for all: tasks take turns, so that one GPU is never used by two, and the event loop stays free.
     pool = ThreadPoolExecutor(1, thread_name_prefix="inference")
     for rendition, readers in loaded.items():
-        agent = Inference(app, group, readers, letters, retries, ledger, pool, _device(settings, group))
+        agent = Inference(app, group, readers, letters, retries, ledger, pool, device, vitals, metrics)
         body = guard.agent(agent.handle, given_up=agent.given_up)
         app.agent(raw_topic(app, CHUNKS[rendition].name), name=f"{group}-{rendition}", concurrency=1)(body)
     return app
@@ -148,6 +157,13 @@ def _device(settings: Settings, group: str) -> str:
     from processors.device import choose_device
 
     return choose_device(settings.device)
+
+
+def _watch_gpu(device: str, vitals: Vitals) -> None:
+    if device != "cpu":
+        from processors.device import memory
+
+        GpuMemory(vitals.registry, lambda: memory(device))
 
 
 def _device_works(device: str) -> bool:
@@ -186,6 +202,8 @@ class Inference:
     ledger: AttemptLedger
     pool: ThreadPoolExecutor
     device: str
+    vitals: Vitals
+    metrics: Inferring
 
     async def handle(self, record: Record) -> None:
         """Run the group's tasks that the chunk's plan wants, and publish a cell for each."""
@@ -193,9 +211,12 @@ class Inference:
         chunk = Chunk(envelope.header, record.value)
         if not chunk.intact():
             raise WireError("the chunk's value is not what its digest says")
+        self.metrics.chunks.labels(chunk.header.rendition).inc()
+        self.metrics.bytes.labels(chunk.header.rendition).inc(len(record.value))
         for reader in self._wanted(envelope):
             result = await self._result(record, chunk, reader)
             await self._publish(result, envelope)
+            self.vitals.health.sign(chunk.header.rendition)
             self.ledger.done(self._attempt(record, reader.task))
         for name, version, reason in self._lacking(envelope):
             logger.warning("another version is planned", place=record.place, run=envelope.header.run, reason=reason)
@@ -235,7 +256,7 @@ class Inference:
                 attempts -= 1
                 break
             try:
-                return await asyncio.get_running_loop().run_in_executor(self.pool, infer, reader.task, reader.runner, chunk)
+                return await asyncio.get_running_loop().run_in_executor(self.pool, self._infer, reader, chunk)
             except Exception as caught:  # one task's failure must leave the others' results alone
                 logger.warning("a task failed", task=reader.task.name, place=record.place, attempts=attempts, exc_info=caught)
                 if not await asyncio.get_running_loop().run_in_executor(self.pool, _device_works, self.device):
@@ -243,10 +264,18 @@ class Inference:
                 error = caught
             if attempts == self.retries.attempts:
                 break
+            self.vitals.retried(record.topic)
             await asyncio.sleep(self.retries.wait(attempts))
+        self.metrics.failures.labels(reader.task.name).inc()
         stage = f"inference-{self.group}/{reader.task.name}"
         await self.dead_letters.send(record, stage=stage, attempts=attempts, error=error)
         return failed_cell(reader.task, chunk.header, error)
+
+    def _infer(self, reader: Loaded, chunk: Chunk) -> CellResult:
+        begun = time.monotonic()
+        result = infer(reader.task, reader.runner, chunk)
+        self.metrics.seconds.labels(reader.task.name).observe(time.monotonic() - begun)
+        return result
 
     def _attempt(self, record: Record, task: TaskRef) -> str:
         return f"{record.delivery}/{task.name}/{task.version}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from processors.plan import DEFAULT_PROFILES, PlanRequest, make_plan, no_plan
 from processors.probe.child import parse
 from processors.probe.index import MediaIndex
 from processors.profiles import load_named
-from processors.sandbox import Limits
+from processors.sandbox import START_SECONDS, Limits
 from processors.sandbox_pair import ChildPair
 from processors.source import SourcePolicy
 from schemas import cloudevents
@@ -29,10 +30,12 @@ from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
 from streams.guard import Guard, Killed, Retries
 from streams.log import get_logger
+from streams.metrics import Planning
 from streams.record import Record
 from streams.settings import Settings
 from streams.topics import ASSETS, UPLOADS
 from streams.version import code_version
+from streams.vitals import Vitals
 
 APP = "dailies-planner"
 
@@ -43,16 +46,19 @@ SOURCE = "dailies/planner"
 logger = get_logger(__name__)
 
 
-def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER) -> faust.App:
+def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER, vitals: Vitals | None = None) -> faust.App:
     """The planner's app, not yet started. ``handler`` is what the child runs."""
+    vitals = vitals or Vitals()
+    metrics = Planning(vitals.registry)
     app = make_app(APP, settings, bootstrap=bootstrap)
     limits = Limits(settings.probe_seconds, None, settings.probe_memory_bytes, settings.probe_cpu_seconds)
-    letters, retries = DeadLetters(app), Retries(settings.attempts)
+    letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts)
     policy = SourcePolicy(settings.schemes, settings.roots)
-    prober = Prober(ChildPair(handler, limits), policy, settings.media_limits())
+    prober = Prober(ChildPair(handler, limits), policy, settings.media_limits(), vitals, metrics)
     ledger = AttemptLedger(settings.data_dir / "attempts" / "planner", settings.attempts)
-    planner = Planner(app, prober, letters, retries, ledger, cores=settings.decoders or len(os.sched_getaffinity(0)))
-    guard = Guard(app, "planner", letters, retries)
+    cores = settings.decoders or len(os.sched_getaffinity(0))
+    planner = Planner(app, prober, letters, retries, ledger, cores, vitals, metrics)
+    guard = Guard(app, "planner", letters, retries, settled=vitals.settled, retried=vitals.retried)
 
     async def stop_child(*_: object, **__: object) -> None:
         prober.close()
@@ -65,9 +71,11 @@ def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER) -> faust
 class Prober:
     """Probes in persistent child processes, from one thread, so that the event loop stays free."""
 
-    def __init__(self, child: ChildPair, policy: SourcePolicy, limits: MediaLimits) -> None:
+    def __init__(self, child: ChildPair, policy: SourcePolicy, limits: MediaLimits, vitals: Vitals, metrics: Planning) -> None:
         self._child = child
         self._asked = {"policy": asdict(policy), "limits": asdict(limits)}
+        self._vitals = vitals
+        self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="probe")
 
     async def probe(self, uri: str) -> MediaIndex:
@@ -75,7 +83,14 @@ class Prober:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._call, uri)
 
     def _call(self, uri: str) -> MediaIndex:
-        bodies = [message.body for message in self._child.call(uri, {"uri": uri, **self._asked})]
+        begun = time.monotonic()
+        # The child's own limit ends a probe, however silent: only what comes after that counts as silence.
+        self._vitals.health.sign("probe", START_SECONDS + (self._child.limits.wall_seconds or 0.0))
+        try:
+            bodies = [message.body for message in self._child.call(uri, {"uri": uri, **self._asked})]
+        finally:
+            self._vitals.health.sign("probe")
+            self._metrics.probing.observe(time.monotonic() - begun)
         if len(bodies) != 1:
             raise ChildCrashed(f"probing {uri} gave {len(bodies)} answers")
         return parse(bodies[0])
@@ -99,6 +114,8 @@ class Planner:
     retries: Retries
     ledger: AttemptLedger
     cores: int
+    vitals: Vitals
+    metrics: Planning
 
     async def handle(self, record: Record) -> None:
         """Plan every object that a message of media.uploads names. Raises ``WireError`` for what is no upload event."""
@@ -138,6 +155,7 @@ class Planner:
                 error = caught
             if attempts == self.retries.attempts:
                 break
+            self.vitals.retried(record.topic)
             await asyncio.sleep(self.retries.wait(attempts))
         await self.dead_letters.send(record, stage=f"planner/{upload.id}", attempts=attempts, error=error)
         reason = error.reason if isinstance(error, ChildError) else "planner_failed"
@@ -173,4 +191,5 @@ class Planner:
         if "traceparent" in record.headers:
             headers["traceparent"] = record.headers["traceparent"]
         await publish(self.app, ASSETS.name, plan.asset.id.encode(), plan.model_dump_json().encode(), headers)
+        self.metrics.plans.labels("planned" if isinstance(plan, Plan) else "unprocessable").inc()
         logger.info("planned", asset=plan.asset.id, uri=plan.asset.uri, run=plan.run, type=kind.value)

@@ -18,7 +18,10 @@ import orjson
 from schemas.errors import SetupError
 from streams import log
 from streams.guard import EXIT_SOFTWARE
+from streams.probes import ProbeServer
+from streams.pulse import pulse
 from streams.settings import Settings
+from streams.vitals import Vitals
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -26,6 +29,9 @@ STOP_SECONDS = 25.0
 """How long a role may take to finish what it has begun; under Kubernetes' usual 30 s."""
 
 MakeApp = Callable[[], faust.App]
+
+Address = tuple[str, int]
+"""Host and port."""
 
 logger = log.get_logger(__name__)
 
@@ -39,13 +45,17 @@ class State(StrEnum):
     """It has its partitions (perhaps none, where others have them all) and works."""
 
 
-def write_state(path: Path | None, state: State) -> None:
-    """Write the state file, ``{"pid": …, "state": …}``, at once as a whole. Does nothing without a path."""
+def write_state(path: Path | None, state: State, address: Address | None = None) -> None:
+    """Write the state file at once as a whole: ``{"pid": …, "state": …, "host": …, "port": …}``. Does nothing without a path.
+
+    ``address`` is where the process answers ``/live``, ``/ready`` and ``/metrics``.
+    """
     if path is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.write_bytes(orjson.dumps({"pid": os.getpid(), "state": state}))
+    where = {} if address is None else {"host": address[0], "port": address[1]}
+    fresh.write_bytes(orjson.dumps({"pid": os.getpid(), "state": state, **where}))
     fresh.replace(path)
 
 
@@ -58,36 +68,47 @@ def run_role(
     commits and leaves; what waits in its buffers is read again by whoever comes next. Raises ``SetupError`` for a role that
     does not exist. Call it from the main thread.
     """
-    log.configure(settings, role=name if group is None else f"{name}-{group}")
-    write_state(settings.state_file, State.STARTING)
-    if name == "decoder":
-        return _run_decoder(settings, bootstrap)
-    make = _app_maker(name, settings, bootstrap, group, tasks)
-    return asyncio.run(run_app(make, settings.state_file))
+    role = name if group is None else f"{name}-{group}"
+    log.configure(settings, role=role)
+    vitals = Vitals.of(role, settings)
+    with ProbeServer(vitals, settings.health_bind, settings.health_port) as server:
+        write_state(settings.state_file, State.STARTING, server.address)
+        if name == "decoder":
+            return _run_decoder(settings, bootstrap, vitals, server.address)
+        make = _app_maker(name, settings, bootstrap, group, tasks, vitals)
+        return asyncio.run(run_app(make, settings.state_file, vitals=vitals, address=server.address))
 
 
-def _app_maker(name: str, settings: Settings, bootstrap: str, group: str | None, tasks: Sequence[str] | None) -> MakeApp:
+def _app_maker(
+    name: str, settings: Settings, bootstrap: str, group: str | None, tasks: Sequence[str] | None, vitals: Vitals
+) -> MakeApp:
     # Imported here: a role pays only for what it uses, and the planner must not pay for torch.
     match name:
         case "planner":
             from streams import planner
 
-            return lambda: planner.make(settings, bootstrap)
+            return lambda: planner.make(settings, bootstrap, vitals=vitals)
         case "inference":
             from streams import inference
 
             if group is None:
                 raise SetupError("an inference role needs a task group: dailies run inference --group signals|networks")
-            return lambda: inference.make(settings, bootstrap, group=group, tasks=tasks)
+            return lambda: inference.make(settings, bootstrap, group=group, tasks=tasks, vitals=vitals)
         case "aggregator":
             from streams import aggregator
 
-            return lambda: aggregator.make(settings, bootstrap)
+            return lambda: aggregator.make(settings, bootstrap, vitals=vitals)
     raise SetupError(f"there is no role {name!r}; there are planner, decoder, inference, aggregator")
 
 
-async def run_app(make: MakeApp, state_file: Path | None) -> int:
-    """Run a Faust app in the running loop until a stop signal. A crash of any of its services ends the process at once."""
+async def run_app(
+    make: MakeApp, state_file: Path | None, *, vitals: Vitals | None = None, address: Address | None = None
+) -> int:
+    """Run a Faust app in the running loop until a stop signal. A crash of any of its services ends the process at once.
+
+    ``vitals`` hear of its life and of its loop; ``address`` is where they are asked for.
+    """
+    vitals = vitals or Vitals()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
@@ -95,15 +116,18 @@ async def run_app(make: MakeApp, state_file: Path | None) -> int:
     app = make()
 
     async def ready() -> None:
-        write_state(state_file, State.READY)
+        vitals.health.ready()
+        write_state(state_file, State.READY, address)
         logger.info("ready")
 
     app.on_startup_finished = ready
+    beating = asyncio.create_task(pulse(app, vitals))
     serving = asyncio.create_task(_serve(app))
     await asyncio.wait([serving, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
     if not stopping.is_set():
         _end(app.crash_reason or serving.exception())
     logger.info("stopping")
+    vitals.health.stopping()
     try:
         await asyncio.wait_for(app.stop(), STOP_SECONDS)
     except TimeoutError:
@@ -112,9 +136,10 @@ async def run_app(make: MakeApp, state_file: Path | None) -> int:
         os._exit(0)
     if app.crashed:
         _end(app.crash_reason)
-    serving.cancel()
-    with suppress(asyncio.CancelledError):
-        await serving
+    for task in (serving, beating):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
     logger.info("stopped")
     return 0
 
@@ -131,11 +156,11 @@ def _end(reason: BaseException | None) -> None:
     os._exit(EXIT_SOFTWARE)
 
 
-def _run_decoder(settings: Settings, bootstrap: str) -> int:
+def _run_decoder(settings: Settings, bootstrap: str, vitals: Vitals, address: Address) -> int:
     from streams import decoder
 
     stop = threading.Event()
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
-    decoder.run(settings, bootstrap, lambda: write_state(settings.state_file, State.READY), stop)
+    decoder.run(settings, bootstrap, lambda: write_state(settings.state_file, State.READY, address), stop, vitals=vitals)
     return 0

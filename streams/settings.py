@@ -44,6 +44,14 @@ class Settings(BaseSettings):
     repair_look_seconds: float = Field(5, description="How often the aggregator looks for lost results.")
     repair_after_seconds: float = Field(60, description="How long after a result is known to be lost its job is issued again.")
     state_file: Path | None = Field(None, description="Where a role writes its state for `dailies status`.")
+    health_bind: str = Field("127.0.0.1", description="Address where a role answers /live, /ready and /metrics.")
+    health_port: int = Field(0, ge=0, le=65535, description="Port of the same; 0: a free one, written into the state file.")
+    patience_seconds: float = Field(300, gt=0, description="A role that has work and does none for so long is not alive.")
+    watchdog_seconds: float = Field(
+        60,
+        ge=0,
+        description="`up` starts a role again that gives no answer, or says that it is not alive, for so long; 0: never.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @classmethod

@@ -46,7 +46,9 @@ class Stack:
     @property
     def _environment(self) -> dict[str, str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("DAILIES_")}
-        return clean | {"DAILIES_DATA_DIR": str(self.data_dir)} | self.settings
+        # Tests stop a process for as long as it takes: the watchdog is not to interfere, but where it is what is tested.
+        quiet = {"DAILIES_WATCHDOG_SECONDS": "0"}
+        return clean | quiet | {"DAILIES_DATA_DIR": str(self.data_dir)} | self.settings
 
     @staticmethod
     def _command(arguments: tuple[str, ...]) -> list[str]:

@@ -25,6 +25,7 @@ from streams.aggregator.emit import Emit, event_headers
 from streams.aggregator.live import Live
 from streams.aggregator.repair import Issued, Waiting, waiting
 from streams.aggregator.store import RunStore
+from streams.metrics import Aggregating
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +45,8 @@ class Repairs:
 class Jobs:
     """Issues jobs and repairs runs. Without ``repairs`` nothing is ever issued again."""
 
-    def __init__(self, store: RunStore, emit: Emit, repairs: Repairs | None) -> None:
+    def __init__(self, store: RunStore, emit: Emit, repairs: Repairs | None, metrics: Aggregating) -> None:
+        self._metrics = metrics
         self._store = store
         self._emit = emit
         self._repairs = repairs
@@ -131,6 +133,7 @@ class Jobs:
     async def _replace(self, live: Live, key: JobKey, what: str, attempts: int) -> None:
         attempt = live.issued[key].attempt + 1
         if attempt >= attempts:
+            self._metrics.repairs.labels("given_up").inc()
             other = live.aggregate.others.get(key)
             log.error("results given up", run=live.run, job=key, lost=what, attempts=attempt, other_version=other)
             if other is None:
@@ -138,6 +141,7 @@ class Jobs:
             else:
                 self.give_up(live, TASK_VERSION, f"{other}, in {attempt} attempts", key)
             return
+        self._metrics.repairs.labels("issued").inc()
         log.warning("job issued again", run=live.run, job=key, lost=what, attempt=attempt)
         plan = live.aggregate.plan
         job = next(job for job in plan.jobs if (job.stream, job.segment) == key)

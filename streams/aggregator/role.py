@@ -22,14 +22,18 @@ from streams.deadletters import DeadLetters
 from streams.durable import DurableTable
 from streams.guard import Guard, ProcessLost
 from streams.log import get_logger
+from streams.metrics import Aggregating
 from streams.record import Record
 from streams.settings import Settings
+from streams.vitals import Vitals
 
 logger = get_logger(__name__)
 
 
-def make(settings: Settings, bootstrap: str) -> faust.App:
+def make(settings: Settings, bootstrap: str, *, vitals: Vitals | None = None) -> faust.App:
     """The aggregator's app, not yet started."""
+    vitals = vitals or Vitals()
+    metrics = Aggregating(vitals.registry)
     app = make_app(topics.AGGREGATOR_APP, settings, bootstrap=bootstrap)
     table = cast(
         DurableTable[str, bytes],
@@ -54,6 +58,7 @@ def make(settings: Settings, bootstrap: str) -> faust.App:
         functools.partial(publish, app),
         persist=persist,
         repairs=Repairs(observer, settings.attempts, settings.repair_after_seconds),
+        metrics=metrics,
     )
 
     async def partitions_moved(*_: Any, **__: Any) -> None:
@@ -67,6 +72,7 @@ def make(settings: Settings, bootstrap: str) -> faust.App:
 
     async def look() -> None:
         """A timer may not write tables: it sends the moment as an event, which is handled in turn with the others."""
+        metrics.in_flight(service.in_flight())
         mine = [tp.partition for tp in app.consumer.assignment() if tp.topic == topics.INFERENCES.name]
         if not (service.busy and mine):
             return
@@ -84,7 +90,8 @@ def make(settings: Settings, bootstrap: str) -> faust.App:
 
     app.timer(settings.repair_look_seconds)(look)
     app.on_before_shutdown.connect(close_observer, weak=False)
-    guard = Guard(app, "aggregator", DeadLetters(app), tables=(table,))
+    letters = DeadLetters(app, sent=vitals.dead_lettered)
+    guard = Guard(app, "aggregator", letters, tables=(table,), settled=vitals.settled, retried=vitals.retried)
     # One topic object for both: an agent on each would take an asset's events on two streams at once.
     app.agent(raw_topic(app, topics.ASSETS.name, topics.INFERENCES.name))(guard.agent(aggregate))
     return app

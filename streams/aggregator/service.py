@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import structlog
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ValidationError
 
 from processors import assemble
@@ -33,6 +34,7 @@ from streams.aggregator.jobs import Jobs, Repairs
 from streams.aggregator.live import Live
 from streams.aggregator.speaker import Speaker
 from streams.aggregator.store import OtherFormat, RunStore, Table
+from streams.metrics import Aggregating
 
 log = structlog.get_logger(__name__)
 
@@ -61,13 +63,16 @@ class Service:
         *,
         persist: Callable[[], Awaitable[None]] = nothing_to_wait_for,
         repairs: Repairs | None = None,
+        metrics: Aggregating | None = None,
     ) -> None:
+        metrics = metrics or Aggregating(CollectorRegistry())
+        self._metrics = metrics
         self._table = table
         self._store = RunStore(table)
         self._sidecar = sidecar
         self._emit = emit
-        self._jobs = Jobs(self._store, emit, repairs)
-        self._speaker = Speaker(self._store, emit, persist)
+        self._jobs = Jobs(self._store, emit, repairs, metrics)
+        self._speaker = Speaker(self._store, emit, persist, metrics)
         self._live: dict[str, Live] = {}
         self._cause = ""
 
@@ -75,6 +80,10 @@ class Service:
     def busy(self) -> bool:
         """Whether any run is under way here."""
         return bool(self._live) or any(key.endswith("/plan") for key in self._table)
+
+    def in_flight(self) -> list[float]:
+        """When the uploads of the runs under way happened, in seconds since the epoch."""
+        return [datetime.fromisoformat(self._store.created(run)).timestamp() for run in self._store.open_runs()]
 
     def forget(self) -> None:
         """Partitions came or went: what is in memory may be another worker's now."""
@@ -318,6 +327,7 @@ class Service:
         self._store.close(run, _final_id(plan), datetime.now(UTC).isoformat())
         self._live.pop(run, None)
         self._store.expire((datetime.now(UTC) - KEEP_CLOSED).isoformat(), like=run, same=self._same_partition)
+        self._metrics.events.labels(status).inc()
         log.info("asset closed", asset=plan.asset.id, uri=plan.asset.uri, run=plan.run, status=status)
 
     def _same_partition(self, one: str, other: str) -> bool:

@@ -14,6 +14,7 @@ from streams import topics
 from streams.aggregator.emit import Emit, event_headers
 from streams.aggregator.live import Live
 from streams.aggregator.store import RunStore
+from streams.metrics import Aggregating
 
 PROGRESS_SECONDS = 1.0
 
@@ -21,7 +22,8 @@ PROGRESS_SECONDS = 1.0
 class Speaker:
     """Publishes on media.reactions. ``persist`` waits until what was written to the table is durable."""
 
-    def __init__(self, store: RunStore, emit: Emit, persist: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, store: RunStore, emit: Emit, persist: Callable[[], Awaitable[None]], metrics: Aggregating) -> None:
+        self._metrics = metrics
         self._store = store
         self._emit = emit
         self._persist = persist
@@ -41,6 +43,7 @@ class Speaker:
             head = event_headers(EventType.REACTION, entry.id, plan) | {"ce_causationid": why.encode()}
             await self._emit(topics.REACTIONS.name, plan.asset.id.encode(), entry.reaction.model_dump_json().encode(), head)
             self._store.published(live.run, entry)
+            self._metrics.reactions.labels(entry.reaction.phase).inc()
         live.unsent = []
 
     async def tell(self, live: Live, stage: str, *, force: bool = False) -> None:

@@ -73,11 +73,13 @@ class RunStore:
         self._index: dict[str, set[str]] | None = None
         self._oldest: str | None = None
         """No run that is known here was closed before; None: not looked yet."""
+        self._created: dict[str, str] = {}
 
     def forget(self) -> None:
         """The table changed under us (partitions came or went): look again."""
         self._index = None
         self._oldest = None
+        self._created.clear()
 
     def _runs(self) -> dict[str, set[str]]:
         if self._index is None:
@@ -107,12 +109,19 @@ class RunStore:
         for key in sorted(self._keys(run)):
             self._table.pop(key, None)
         self._keys(run).clear()
+        self._created.pop(run, None)
         self._put(run, "closed", orjson.dumps({"ce_id": ce_id, "at": at}))
 
     def open_runs(self, asset: str | None = None) -> list[str]:
         """The runs under way, of one asset or of all."""
         runs = [run for run, keys in self._runs().items() if f"{run}/plan" in keys]
         return [run for run in runs if asset is None or run.startswith(f"{asset}/")]
+
+    def created(self, run: str) -> str:
+        """The time of a run's plan (RFC 3339). Raises ``KeyError`` if its plan is not known."""
+        if run not in self._created:
+            self._created[run] = orjson.loads(self._table[f"{run}/plan"])["created"]
+        return self._created[run]
 
     def expire(self, before: str, *, like: str, same: Callable[[str, str], bool]) -> None:
         """Forget runs closed before an RFC 3339 time, if ``same(key, like's key)``: only those may be written just now."""

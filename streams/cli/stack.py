@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streams import admin
+from streams import admin, log
 from streams.cli import common
 from streams.connect import cluster_id
 from streams.local import detach, state
@@ -22,6 +22,9 @@ from streams.local.supervisor import Supervisor
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else there.")]
 
 PANEL = "Local stack"
+
+FIELDS = ("role", "pid", "state", "lag", "name", "restarts", "problem", "health")
+"""What ``status --json`` says of each process."""
 
 topics = typer.Typer(help="The cluster's topics: make them what they should be, or look at them.", no_args_is_help=True)
 
@@ -48,8 +51,15 @@ def up(
     counts = parse_workers(workers or ())
     with Progress(Console()) as progress:
         if not detached:
+            log.configure(settings)
             Supervisor(
-                settings.data_dir, bootstrap=settings.bootstrap, workers=counts, port=port, say=progress.say, on_change=progress
+                settings.data_dir,
+                bootstrap=settings.bootstrap,
+                workers=counts,
+                port=port,
+                watchdog_seconds=settings.watchdog_seconds,
+                say=progress.say,
+                on_change=progress,
             ).run(tied=tied)
             return
         try:
@@ -75,7 +85,7 @@ def status(as_json: Json = False, data_dir: common.DataDir = None) -> None:
     stack = state.running(folder)
     entries = [] if stack is None else _entries(stack)
     if as_json:
-        typer.echo(json.dumps([{key: entry[key] for key in ("role", "pid", "state", "lag")} for entry in entries]))
+        typer.echo(json.dumps([{key: entry[key] for key in FIELDS} for entry in entries]))
     elif stack is None:
         typer.echo(f"nothing is up in {folder.resolve()}: `dailies up` starts it")
     else:
@@ -136,6 +146,8 @@ def _entries(stack: StackState) -> list[dict[str, Any]]:
             "restarts": process.restarts,
             "lag": behind.get(process.group) if process.group else None,
             "log": process.log,
+            "problem": process.problem,
+            "health": process.health,
         }
         for process in processes
     ]

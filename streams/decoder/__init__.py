@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -18,8 +19,10 @@ from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.decoder.worker import HANDLER, Shared, Worker, end_process
 from streams.groups import SIGNALS, inference_group
 from streams.log import get_logger
+from streams.metrics import Decoding
 from streams.producer import make_producer
 from streams.settings import Settings
+from streams.vitals import Vitals
 
 POLL_SECONDS = 0.05
 
@@ -35,18 +38,23 @@ def run(
     stop: threading.Event,
     *,
     handler: str = HANDLER,
+    vitals: Vitals | None = None,
 ) -> None:
     """Decode until ``stop`` is set; ``ready`` is called once the first partitions are assigned.
 
     Stopping ends the children at once and leaves their jobs, uncommitted and uncounted, to the next decoder. A failure
-    that could lose something ends the process with status 70 instead. ``handler`` is what the children run.
+    that could lose something ends the process with status 70 instead. ``handler`` is what the children run; ``vitals`` hear
+    of what is done.
     """
+    vitals = vitals or Vitals()
+    metrics = Decoding(vitals.registry)
     workers: list[Worker] = []
     assigned = threading.Event()
 
     def first_assigned() -> None:
         if not assigned.is_set():
             assigned.set()
+            vitals.health.ready()
             ready()
 
     def abandoned(message: JobMessage) -> None:
@@ -55,7 +63,8 @@ def run(
 
     source = JobSource(bootstrap, on_assigned=first_assigned, on_abandoned=abandoned)
     log = ChunkLog(bootstrap)
-    budget = Budget(settings.chunk_budget_bytes, log, readers())
+    budget = Budget(settings.chunk_budget_bytes, log, readers(), waits=functools.partial(vitals.health.sign, "budget"))
+    metrics.budget(lambda: budget.limit, lambda: budget.waiting, lambda: budget.waiters)
     shared = Shared(
         settings=settings,
         cancellations=Cancellations(bootstrap),
@@ -65,6 +74,8 @@ def run(
         pace=Pace(log, inference_group(SIGNALS)),
         attempts=AttemptLedger(settings.data_dir / "attempts" / "decoder", settings.attempts),
         stop=stop,
+        vitals=vitals,
+        metrics=metrics,
         handler=handler,
     )
     workers += [Worker(shared, number) for number in range(settings.decoders or cores())]
@@ -84,10 +95,13 @@ def _serve(shared: Shared) -> None:
         shared.source.poll(POLL_SECONDS)
         shared.producer.poll(0)
         shared.cancellations.poll()
+        shared.vitals.health.beat()
+        shared.vitals.saw(shared.source.behind, away=shared.source.away)
 
 
 def _close(shared: Shared, workers: list[Worker]) -> None:
     logger.info("stopping")
+    shared.vitals.health.stopping()
     for worker in workers:
         worker.kill()
     for worker in workers:

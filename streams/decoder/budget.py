@@ -48,10 +48,13 @@ class Budget:
     Worker threads :meth:`admit` each chunk and so wait for room; one thread of its own tends the log. A chunk is always
     admitted when nothing of ours waits, so that any budget makes progress. What an earlier life of this process left
     behind is counted by its records, at a chunk's typical size and divided by the members, and takes half of the share
-    at most.
+    at most. ``waits`` is called again and again while a worker waits for room and the log is tended.
     """
 
-    def __init__(self, total_bytes: int, log: ChunkLog, readers: Mapping[str, Readers]) -> None:
+    def __init__(
+        self, total_bytes: int, log: ChunkLog, readers: Mapping[str, Readers], *, waits: Callable[[], object] = lambda: None
+    ) -> None:
+        self._waits = waits
         self._total = total_bytes
         self._log = log
         self._readers = dict(readers)
@@ -99,6 +102,11 @@ class Budget:
         """Bytes that count against the share."""
         return self._ledger.own_bytes + round(min(self._ledger.leftover_bytes, self.limit / 2))
 
+    @property
+    def waiters(self) -> int:
+        """Workers that wait for room."""
+        return self._waiters
+
     def require(self, rendition: str, groups: frozenset[str], cancelled: Callable[[], bool]) -> None:
         """Before a job's first chunk: every group it needs is known to the broker, so that no decoder deletes over it.
 
@@ -129,6 +137,8 @@ class Budget:
                 while not self._fits(size):
                     if cancelled():
                         return False
+                    if self._thread.is_alive():
+                        self._waits()
                     self._room.wait(0.2)
             finally:
                 self._waiters -= 1

@@ -41,6 +41,10 @@ class OffsetTracker:
         """How many partitions are ours."""
         return len(self._partitions)
 
+    def owns(self, tp: TP) -> bool:
+        """Whether the partition is ours."""
+        return tp in self._partitions
+
     def assigned(self, tp: TP) -> None:
         """The partition is ours from now on."""
         self._epoch += 1
@@ -94,6 +98,13 @@ class OffsetTracker:
         """The position is in Kafka."""
         if tp in self._partitions:
             self._partitions[tp].committed = position
+
+    def uncommitted(self, topic: str) -> int:
+        """Messages of a topic that were taken and are not done, or done behind one that is not; the last one done counts
+        until it is committed.
+        """
+        mine = [partition for (name, _), partition in self._partitions.items() if name == topic]
+        return sum(len(p.open) + (p.position is not None and p.position != p.committed) for p in mine)
 
     def span(self, tp: TP) -> int:
         """Messages from the first that is not done to the last taken: what a crash would repeat."""

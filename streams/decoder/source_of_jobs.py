@@ -7,8 +7,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import orjson
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from streams.decoder.offsets import TP, OffsetTracker, Ticket
@@ -26,6 +28,9 @@ MAX_OPEN = 32
 
 SESSION_MS = 8_000
 """After so long without a heartbeat a decoder is taken for dead and its jobs go to the others."""
+
+STATISTICS_MS = 1_000
+"""How often each client says what it knows of the ends of its logs and of its brokers."""
 
 _BUFFER = 4
 """Jobs of one partition read ahead; then the partition is paused."""
@@ -67,6 +72,7 @@ def consumer_config(bootstrap: str) -> dict[str, Any]:
         "queued.max.messages.kbytes": 4096,
         "fetch.message.max.bytes": MAX_MESSAGE_BYTES,
         "fetch.wait.max.ms": 100,
+        "statistics.interval.ms": STATISTICS_MS,
     }
 
 
@@ -89,13 +95,36 @@ class JobSource:
         self._open: set[JobMessage] = set()
         self._changed = threading.Condition()
         self._joined: set[Consumer] = set()
+        self._unread: dict[str, int] = {}
+        self._reached: dict[str, bool] = {}
         config = {**consumer_config(bootstrap), **overrides}
         self._consumers = {topic.name: self._subscribed(config, topic) for topic in (SEGMENTS_URGENT, SEGMENTS)}
 
     def _subscribed(self, config: dict[str, Any], topic: Topic) -> Consumer:
-        consumer = Consumer(config, logger=logging.getLogger(CLIENT_LOGGER))
+        known = partial(self._known, topic.name)
+        consumer = Consumer({**config, "stats_cb": known}, logger=logging.getLogger(CLIENT_LOGGER))
         consumer.subscribe([topic.name], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         return consumer
+
+    def _known(self, topic: str, statistics: str) -> None:
+        """What a client knows without asking (librdkafka's STATISTICS.md; an offset that is not known is negative)."""
+        found = orjson.loads(statistics)
+        partitions = found["topics"].get(topic, {"partitions": {}})["partitions"].items()
+        with self._changed:
+            mine = [facts for number, facts in partitions if self._tracker.owns((topic, int(number)))]
+        self._unread[topic] = sum(p["fetchq_cnt"] + max(0, p["hi_offset"] - max(0, p["next_offset"])) for p in mine)
+        self._reached[topic] = any(broker["state"] == "UP" for broker in found["brokers"].values())
+
+    @property
+    def behind(self) -> dict[str, int]:
+        """Jobs that are not read, not done or not committed, by topic; ends of logs are those of the last fetches."""
+        with self._changed:
+            return {topic: unread + self._tracker.uncommitted(topic) for topic, unread in self._unread.items()}
+
+    @property
+    def away(self) -> bool:
+        """Whether no broker is in reach."""
+        return not all(self._reached.values())
 
     def poll(self, timeout: float) -> None:
         """Read what has come within ``timeout`` seconds, and commit what is done. Raises ``KafkaException`` if it is fatal."""

@@ -30,7 +30,11 @@ from processors.decode.child import outputs
 from processors.sandbox import Limits
 from processors.sandbox_pair import ChildPair
 from processors.source import SourcePolicy
+from schemas.cell import CellResult
+from schemas.chunk import Chunk
 from schemas.errors import ChildError, DailiesError, DeliveryFailed, Unprocessable, WireError
+from schemas.ids import view
+from schemas.manifest import Manifest
 from schemas.plan import Job
 from schemas.types import EventType
 from schemas.versions import expect_type
@@ -43,9 +47,11 @@ from streams.decoder.pace import Pace
 from streams.decoder.publish import TRACEPARENT, Cancelled, JobPublisher
 from streams.decoder.source_of_jobs import JobMessage, JobSource
 from streams.log import get_logger
+from streams.metrics import Decoding
 from streams.producer import Deliveries
 from streams.settings import Settings
 from streams.topics import DEAD_LETTERS
+from streams.vitals import Vitals
 
 HANDLER = "processors.decode.child:handle"
 
@@ -81,6 +87,8 @@ class Shared:
     pace: Pace
     attempts: AttemptLedger
     stop: threading.Event
+    vitals: Vitals
+    metrics: Decoding
     handler: str = HANDLER
 
     def limits(self) -> Limits:
@@ -95,9 +103,10 @@ class Worker:
     def __init__(self, shared: Shared, number: int, *, fatal: Callable[[BaseException], NoReturn] | None = None) -> None:
         self._shared = shared
         self._fatal = fatal or end_process
-        self._child = ChildPair(shared.handler, shared.limits())
+        self._name = f"decode-{number}"
+        self._child = ChildPair(shared.handler, shared.limits(), heard=self._heard)
         self._message: JobMessage | None = None
-        self._thread = threading.Thread(target=self._run, name=f"decode-{number}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
 
     def start(self) -> None:
         """Begin to take jobs."""
@@ -116,6 +125,10 @@ class Worker:
         """Wait until the thread has ended."""
         self._thread.join(timeout)
 
+    def _heard(self) -> None:
+        """The child lives. It may be silent until its own limit ends it: only what comes after that is ours."""
+        self._shared.vitals.health.sign(self._name, self._shared.settings.decode_stall_seconds)
+
     def _run(self) -> None:
         try:
             self._warm()
@@ -123,7 +136,8 @@ class Worker:
                 message = self._shared.source.take(TAKE_SECONDS)
                 if message is not None:
                     self._message = message
-                    self._settle(message)
+                    with self._shared.metrics.active.track_inprogress():
+                        self._settle(message)
                     self._message = None
         except BaseException as error:  # what nobody foresaw, and DeliveryFailed: nothing may be committed after it
             self._fatal(error)
@@ -141,32 +155,38 @@ class Worker:
         """Bring a job to its end: done, failed or taken away."""
         key = message.record.delivery
         try:
-            self._try(message, key)
+            outcome = self._try(message, key)
         except Cancelled:
             self._shared.attempts.withdraw(key)
             logger.info("job left to another decoder", place=message.record.place)
             return
         self._shared.attempts.done(key)
         self._shared.source.done(message)
+        self._shared.vitals.health.sign(self._name)
+        self._shared.vitals.acked(message.record.topic, outcome)
 
     def _cancelled(self, message: JobMessage) -> bool:
         return message.abandoned.is_set() or self._shared.stop.is_set()
 
-    def _try(self, message: JobMessage, key: str) -> None:
+    def _try(self, message: JobMessage, key: str) -> str:
+        """How the job ended: ``done``, ``dropped`` or ``failed``."""
         try:
             expect_type(message.record.headers.get("ce_type"), EventType.JOB)
             job = Job.model_validate_json(message.record.value)
         except (ValidationError, WireError) as error:
-            return self._send_dead_letter(message, BadJob(f"not a job: {error}"), 1)
+            self._send_dead_letter(message, BadJob(f"not a job: {error}"), 1)
+            return "failed"
         failure: DailiesError = Killed("the decoder's process ended each time that it worked on this job")
         while (attempt := self._shared.attempts.begin(key)) <= self._shared.attempts.limit:
             if self._dropped(job, message):
                 logger.info("job dropped", job=job.key.decode())
-                return None
+                return "dropped"
             try:
-                return self._attempt(job, message, attempt)
+                self._attempt(job, message, attempt)
+                return "done"
             except (Unprocessable, WireError) as error:
-                return self._give_up(job, message, error, attempt)
+                self._give_up(job, message, error, attempt)
+                return "failed"
             except (Cancelled, DeliveryFailed) as error:
                 if self._cancelled(message):
                     raise Cancelled(str(error)) from error
@@ -177,7 +197,10 @@ class Worker:
                     raise Cancelled(str(error)) from error
                 failure = error
                 logger.warning("attempt failed", job=job.key.decode(), attempt=attempt, error=repr(error))
-        return self._give_up(job, message, failure, attempt - 1)
+                if attempt < self._shared.attempts.limit:
+                    self._shared.vitals.retried(message.record.topic)
+        self._give_up(job, message, failure, attempt - 1)
+        return "failed"
 
     def _dropped(self, job: Job, message: JobMessage) -> bool:
         return self._shared.cancellations.concern(job, message.record.timestamp)
@@ -193,7 +216,9 @@ class Worker:
         with closing(publisher):
             for output in outputs(self._child.call(job.asset.uri, request), job, limits):
                 publisher.publish(output)
+                self._count(output)
             publisher.finish()
+        self._shared.metrics.jobs.labels(job.kind).observe(time.monotonic() - begun)
         logger.info(
             "job done",
             job=publisher.name,
@@ -202,6 +227,17 @@ class Worker:
             chunks=publisher.chunks,
             bytes=publisher.bytes,
         )
+
+    def _count(self, output: Chunk | CellResult | Manifest) -> None:
+        metrics = self._shared.metrics
+        match output:
+            case Chunk():
+                metrics.chunks.labels(output.header.rendition).inc()
+                metrics.bytes.labels(output.header.rendition).inc(view(output.data).nbytes)
+            case Manifest():
+                (metrics.frames if output.kind == "video" else metrics.samples).inc(output.decoded)
+                for stage, seconds in output.seconds.items():
+                    metrics.cpu.labels(stage).inc(seconds)
 
     def _publisher(self, job: Job, message: JobMessage) -> JobPublisher:
         def cancelled() -> bool:
@@ -232,6 +268,7 @@ class Worker:
         deliveries = Deliveries(self._shared.producer, cancelled=lambda: self._cancelled(message))
         deliveries.produce(DEAD_LETTERS.name, key=key, value=value, headers=headers)
         deliveries.flush_all()
+        self._shared.vitals.dead_lettered()
 
 
 def _rfc3339(seconds: float) -> str:

@@ -8,18 +8,23 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from schemas.errors import SetupError
 from streams.local.broker import Broker
 from streams.local.logs import rotate, tail
 from streams.local.state import ProcessState, State
 from streams.local.tether import tethered
+from streams.local.watchdog import Address, Watchdog
+from streams.log import get_logger
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 SETTLED_SECONDS = 10.0
 """A process that was ready for so long is sound: its next death is a first one again."""
+
+
+logger = get_logger(__name__)
 
 
 class Program(Protocol):
@@ -31,6 +36,10 @@ class Program(Protocol):
     def pid(self) -> int | None:
         """Of the running process, else None."""
 
+    @property
+    def address(self) -> Address | None:
+        """Where the running process says whether it lives, if it does."""
+
     def launch(self) -> None:
         """Starts the process and returns at once; raises SetupError."""
 
@@ -40,12 +49,15 @@ class Program(Protocol):
     def terminate(self) -> None:
         """Asks it to end."""
 
+    def kill(self) -> None:
+        """Ends it at once, even one that is stopped."""
+
     def reap(self, timeout: float) -> None:
         """Awaits its end, and makes an end of it after ``timeout`` seconds."""
 
 
 class RoleProgram:
-    """A role, which reports that it is ready in a JSON file: ``{"pid": …, "state": "ready"}``."""
+    """A role, which reports in a JSON file: ``{"pid": …, "state": "ready", "host": …, "port": …}``."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: Path, state_file: Path) -> None:
         self.log = log
@@ -77,16 +89,30 @@ class RoleProgram:
 
     def is_ready(self) -> bool:
         """Whether this very process, not an earlier one, says so."""
+        return self._report().get("state") == "ready"
+
+    @property
+    def address(self) -> Address | None:
+        """Where this very process answers ``/live``."""
+        report = self._report()
+        return (str(report["host"]), int(report["port"])) if "port" in report else None
+
+    def _report(self) -> dict[str, Any]:
         try:
-            report = json.loads(self._state_file.read_bytes())
+            report: dict[str, Any] = json.loads(self._state_file.read_bytes())
         except (FileNotFoundError, ValueError):
-            return False
-        return bool(report.get("pid") == self.pid and report.get("state") == "ready")
+            return {}
+        return report if report.get("pid") == self.pid else {}
 
     def terminate(self) -> None:
         """Asks the role to end."""
         if self._process is not None:
             self._process.terminate()
+
+    def kill(self) -> None:
+        """Ends the role at once; its end is seen when it comes."""
+        if self._process is not None:
+            self._process.kill()
 
     def reap(self, timeout: float) -> None:
         """Awaits its end, and makes an end of it after ``timeout`` seconds."""
@@ -126,9 +152,18 @@ class KafkaProgram:
             self._served = self.pid
         return self.pid is not None and self._served == self.pid
 
+    @property
+    def address(self) -> Address | None:
+        """None: Kafka is not watched."""
+        return None
+
     def terminate(self) -> None:
         """Asks Kafka to end."""
         self._broker.terminate()
+
+    def kill(self) -> None:
+        """Ends Kafka at once."""
+        self._broker.kill()
 
     def reap(self, timeout: float) -> None:
         """Awaits its end, and makes an end of it after ``timeout`` seconds."""
@@ -136,10 +171,19 @@ class KafkaProgram:
 
 
 class Keeper:
-    """Keeps one program running; ``step`` is called again and again and never blocks for long."""
+    """Keeps one program running; ``step`` is called again and again and never blocks for long.
+
+    With a ``watchdog`` a process that hangs is ended, and started again as one that died.
+    """
 
     def __init__(
-        self, role: str, name: str, program: Program, group: str | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        role: str,
+        name: str,
+        program: Program,
+        group: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self.role, self.name, self.group = role, name, group
         self.program = program
@@ -149,6 +193,7 @@ class Keeper:
         """Deaths in a row, since it was last settled."""
         self.seconds: float | None = None
         self._clock = clock
+        self._watchdog = watchdog
         self._began = self._ready_at = clock()
         self._retry_at: float | None = None
         self._problem: str | None = None
@@ -161,10 +206,14 @@ class Keeper:
     def step(self) -> None:
         """Looks at the process once and does what its state asks for."""
         if self.state == "failed":
-            if self._retry_at is not None and self._clock() >= self._retry_at:
+            if self._retry_at is not None and self._clock() >= self._retry_at and self.program.pid is None:
                 self._restart()
         elif self.program.pid is None:
             self._failed(None)
+        elif (why := self._silent()) is not None:
+            logger.warning("a role is killed and started again", process=self.name, pid=self.program.pid, why=why)
+            self.program.kill()
+            self._failed(why)
         elif self.program.is_ready():
             self._ready()
         else:
@@ -177,7 +226,16 @@ class Keeper:
     def report(self) -> ProcessState:
         """For the state file."""
         return ProcessState(
-            self.role, self.name, self.program.pid, self.state, self.restarts, str(self.program.log), self.group, self.seconds
+            self.role,
+            self.name,
+            self.program.pid,
+            self.state,
+            self.restarts,
+            str(self.program.log),
+            self.group,
+            self.seconds,
+            "http://{}:{}".format(*address) if (address := self.program.address) else None,
+            self._problem,
         )
 
     def _ready(self) -> None:
@@ -187,6 +245,12 @@ class Keeper:
             self._ready_at = now
         elif now - self._ready_at >= SETTLED_SECONDS:
             self.failures = 0
+
+    def _silent(self) -> str | None:
+        """Why it counts as hanging."""
+        if self._watchdog is None:
+            return None
+        return self._watchdog.look(self.program.address, starting=not self.program.is_ready())
 
     def _failed(self, problem: str | None) -> None:
         self.state, self._problem = "failed", problem

@@ -20,7 +20,11 @@ State = Literal["starting", "ready", "failed"]
 
 @dataclass(slots=True)
 class ProcessState:
-    """One process of the stack. ``group`` is its Kafka consumer group; ``seconds`` is what its last start took to be ready."""
+    """One process of the stack. ``group`` is its Kafka consumer group; ``seconds`` is what its last start took to be ready.
+
+    ``health`` is the URL under which it answers ``/live``, ``/ready`` and ``/metrics``; ``problem`` is why it was ended, or not
+    started, the last time.
+    """
 
     role: str
     name: str
@@ -30,6 +34,8 @@ class ProcessState:
     log: str
     group: str | None = None
     seconds: float | None = None
+    health: str | None = None
+    problem: str | None = None
 
 
 @dataclass(slots=True)

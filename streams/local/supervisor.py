@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from streams.local.roles import CommandBuilder, Slot, role_command, slots
 from streams.local.signals import Signals
 from streams.local.state import StackState
 from streams.local.tether import tie_to_parent
+from streams.local.watchdog import Watchdog
 from streams.topics import TOPICS, Topic
 
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 1.0
@@ -25,6 +27,9 @@ START_TRIES = 3
 READY_SECONDS = 300.0
 ROLE_STOP_SECONDS = 20.0
 KAFKA_STOP_SECONDS = 30.0
+WATCHDOG_SECONDS = 60.0
+WATCHERS = 8
+"""Threads that ask roles whether they live: one that hangs holds one up for some seconds, and never the supervisor."""
 
 
 class StartFailed(SetupError):
@@ -48,6 +53,7 @@ class Supervisor:
         bootstrap: str | None = None,
         workers: Mapping[str, int] | None = None,
         port: int | None = None,
+        watchdog_seconds: float = WATCHDOG_SECONDS,
         topics: Sequence[Topic] = TOPICS,
         command: CommandBuilder = role_command,
         say: Callable[[str], object] | None = None,
@@ -57,6 +63,8 @@ class Supervisor:
         self._logs = self.data_dir / "logs"
         self._slots = slots(workers)
         self._bootstrap, self._port, self._topics = bootstrap, port, tuple(topics)
+        self._patience = watchdog_seconds
+        self._watchers = ThreadPoolExecutor(WATCHERS, thread_name_prefix="watchdog")
         self._command, self._say, self._on_change = command, say, on_change
         self._keepers: list[Keeper] = []
         self._state = StackState(os.getpid(), pids.start_ticks(os.getpid()) or 0)
@@ -109,7 +117,8 @@ class Supervisor:
         self._state.bootstrap = self._bootstrap
         admin.apply(self._bootstrap, self._topics)
         for slot in self._slots:
-            self._start(Keeper(slot.role, slot.name, self._program(slot), slot.consumer_group))
+            watchdog = Watchdog(self._patience, self._watchers) if self._patience else None
+            self._start(Keeper(slot.role, slot.name, self._program(slot), slot.consumer_group, watchdog=watchdog))
         self._await_ready(signals)
         self._state.state = "ready"
         self._publish()
@@ -120,7 +129,11 @@ class Supervisor:
         self._publish()
 
     def _program(self, slot: Slot) -> RoleProgram:
-        environment = {"DAILIES_BOOTSTRAP": self._bootstrap or "", "DAILIES_DATA_DIR": str(self.data_dir)}
+        environment = {
+            "DAILIES_BOOTSTRAP": self._bootstrap or "",
+            "DAILIES_DATA_DIR": str(self.data_dir),
+            "DAILIES_HEALTH_PORT": "0",  # one port for all would be taken by the first
+        }
         log = self._logs / f"{slot.name}.log"
         return RoleProgram(self._command(slot), environment, log, self.data_dir / "run" / f"{slot.name}.json")
 
@@ -145,6 +158,7 @@ class Supervisor:
 
     def _take_down(self, signals: Signals) -> None:
         """Roles first and together, so that they can still commit; Kafka last. A second stop signal makes haste."""
+        self._watchers.shutdown(wait=False, cancel_futures=True)
         kafka = [keeper for keeper in self._keepers if keeper.role == "kafka"]
         roles = [keeper for keeper in self._keepers if keeper.role != "kafka"]
         for keepers, seconds in ((roles, ROLE_STOP_SECONDS), (kafka, KAFKA_STOP_SECONDS)):

@@ -49,7 +49,8 @@ def test_status_lists_every_process_and_kafka(stack: StackState, data_dir: Path)
     shown = dailies(data_dir, "status", "--json")
     entries = json.loads(shown.stdout)
     assert shown.exit_code == 0
-    assert all(list(entry) == ["role", "pid", "state", "lag"] for entry in entries)
+    assert all(list(entry)[:4] == ["role", "pid", "state", "lag"] for entry in entries)
+    assert {(entry["restarts"], entry["problem"]) for entry in entries} == {(0, None)}
     assert [entry["role"] for entry in entries] == ["kafka", "planner", "decoder", "inference", "inference", "aggregator"]
     assert [entry["pid"] for entry in entries[1:]] == [process.pid for process in stack.processes]
     assert {entry["state"] for entry in entries} == {"ready"}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,9 +28,12 @@ from streams.deadletters import DeadLetters
 from streams.durable import DurableTable
 from streams.groups import SIGNALS
 from streams.guard import Guard, Retries
+from streams.health import Health
+from streams.probes import ProbeServer
 from streams.record import Record
 from streams.roles import run_app
 from streams.settings import Settings
+from streams.vitals import Vitals
 
 QUICK = Retries(3, (0.01,))
 
@@ -132,7 +137,7 @@ def infers_fragile(settings: Settings, o: dict[str, Any]) -> faust.App:
         }
 
     inference.load = load_fragile
-    return inference.make(settings, o["bootstrap"], group=inference.SIGNALS)
+    return inference.make(settings, o["bootstrap"], group=SIGNALS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +162,30 @@ def infers_other_version(settings: Settings, o: dict[str, Any]) -> faust.App:
     if o["version"].split(".")[0] != "1":
         load = type(task).load
         type(task).load = lambda self, device: Louder(load(self, device))
-    return inference.make(settings, o["bootstrap"], group=inference.SIGNALS)
+    return inference.make(settings, o["bootstrap"], group=SIGNALS)
+
+
+def hangs(settings: Settings, o: dict[str, Any], vitals: Vitals) -> faust.App:
+    """Waits at ``waits`` until there is a file ``go on``; at ``blocks the loop`` it holds its event loop up for ever."""
+    app = make_app(o["group"], settings, bootstrap=o["bootstrap"])
+    guard = Guard(app, "test", DeadLetters(app), QUICK, settled=vitals.settled)
+
+    async def handle(record: Record) -> None:
+        while record.value == b"waits" and not (Path(o["folder"]) / "go on").exists():
+            await asyncio.sleep(0.01)
+        if record.value == b"blocks the loop":
+            threading.Event().wait()
+
+    app.agent(raw_topic(app, o["topic"]))(guard.agent(handle))
+    return app
+
+
+def serve_hanging(settings: Settings, o: dict[str, Any], state_file: Path) -> int:
+    """Run :func:`hangs` with its vitals served, as a role's are."""
+    vitals = Vitals(Health(o["patience"]))
+    with ProbeServer(vitals, settings.health_bind, settings.health_port) as server:
+        app = functools.partial(hangs, settings, o, vitals)
+        return asyncio.run(run_app(app, state_file, vitals=vitals, address=server.address))
 
 
 WORKERS: dict[str, Callable[[Settings, dict[str, Any]], faust.App]] = {
@@ -170,7 +198,10 @@ def main(name: str, body: str) -> int:
     options = json.loads(body)
     settings = Settings(data_dir=Path(options["folder"]) / "data")
     log.configure(settings)
-    return asyncio.run(run_app(lambda: WORKERS[name](settings, options), Path(options["folder"]) / f"{os.getpid()}.state"))
+    state_file = Path(options["folder"]) / f"{os.getpid()}.state"
+    if name == "hangs":
+        return serve_hanging(settings, options, state_file)
+    return asyncio.run(run_app(lambda: WORKERS[name](settings, options), state_file))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from typing_extensions import Buffer
 
+from processors.sandbox_child import WAITING
 from schemas.errors import SourceRefused, Unprocessable
 
 Send = Callable[[dict[str, Any], Buffer], None]
@@ -141,3 +142,10 @@ def special(request: dict[str, Any], send: Send) -> None:
 
 def bug(request: dict[str, Any], send: Send) -> None:
     raise ValueError("a bug")
+
+
+def await_network(request: dict[str, Any], send: Send) -> None:
+    """Signs of life and then a message."""
+    for _ in range(request["signs"]):
+        send(WAITING, b"")
+    send({}, b"done")

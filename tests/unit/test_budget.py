@@ -134,3 +134,22 @@ def test_who_waits_for_room_is_woken() -> None:
     budget.tend()
     assert admitted.wait(10)
     thread.join()
+
+
+def test_who_waits_for_room_gives_signs_while_the_log_is_tended() -> None:
+    log, signs = LogInMemory(end=1), threading.Semaphore(0)
+    budget = Budget(10, log, {"proxy": Readers(TOPIC, NEED)}, waits=signs.release)
+    log.groups["readers"] = 0
+    budget.start()
+    assert budget.admit(10, never)
+    ended = threading.Event()
+    thread = threading.Thread(target=lambda: budget.admit(10, ended.is_set))
+    thread.start()
+    assert all(signs.acquire(timeout=10) for _ in range(3))
+    assert budget.waiters == 1
+    budget.close()
+    while signs.acquire(timeout=0.5):
+        pass
+    assert thread.is_alive() and not signs.acquire(timeout=0.5), "it lives on what nobody tends"
+    ended.set()
+    thread.join()

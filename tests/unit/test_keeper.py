@@ -19,6 +19,7 @@ class Toy:
         self.ready = False
         self.launches = 0
         self.refuses: str | None = None
+        self.address = ("127.0.0.1", 1)
 
     def launch(self) -> None:
         if self.refuses:
@@ -30,6 +31,9 @@ class Toy:
         return self.ready
 
     def terminate(self) -> None:
+        self.pid = None
+
+    def kill(self) -> None:
         self.pid = None
 
     def reap(self, timeout: float) -> None:

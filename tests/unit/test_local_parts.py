@@ -195,4 +195,5 @@ def test_state_files_are_json_objects_with_the_documented_fields(tmp_path: Path)
     state.write(tmp_path, this_stack())
     raw = json.loads((tmp_path / "stack.json").read_text())
     assert set(raw) == {"pid", "started", "bootstrap", "state", "error", "processes"}
-    assert set(raw["processes"][0]) == {"role", "name", "pid", "state", "restarts", "log", "group", "seconds"}
+    fields = {"role", "name", "pid", "state", "restarts", "log", "group", "seconds", "health", "problem"}
+    assert set(raw["processes"][0]) == fields

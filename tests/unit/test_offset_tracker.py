@@ -67,3 +67,16 @@ def test_the_span_is_what_a_crash_would_repeat() -> None:
     offsets.done(tickets[0])
     assert offsets.span(TP) == 0
     assert offsets.span(("other", 0)) == 0
+
+
+def test_what_is_not_committed_is_behind() -> None:
+    offsets = tracker()
+    assert offsets.uncommitted(TP[0]) == 0
+    first, second = offsets.taken(TP, 5), offsets.taken(TP, 6)
+    assert offsets.uncommitted(TP[0]) == 2
+    offsets.done(second)
+    assert offsets.uncommitted(TP[0]) == 2, "a crash would repeat it"
+    offsets.done(first)
+    assert offsets.uncommitted(TP[0]) == 1
+    offsets.committed(TP, 7)
+    assert offsets.uncommitted(TP[0]) == 0 == offsets.uncommitted("other")

@@ -210,3 +210,10 @@ def test_close_ends_the_process(child: Child) -> None:
     process = psutil.Process(child.pid)
     child.close()
     assert not process.is_running()
+
+
+def test_every_message_and_every_sign_of_life_is_heard() -> None:
+    heard: list[None] = []
+    with Child(HANDLER, Limits(stall_seconds=20), heard=lambda: heard.append(None)) as child:
+        assert len(ask(child, "await_network", signs=3)) == 1
+    assert len(heard) >= 4
