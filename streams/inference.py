@@ -27,6 +27,7 @@ from streams.guard import Guard, Killed, ProcessLost, Retries
 from streams.log import get_logger
 from streams.record import Record
 from streams.settings import Settings
+from streams.surroundings import REFUSED_SECONDS
 from streams.topics import CHUNKS, INFERENCES
 
 SIGNALS = "signals"
@@ -78,7 +79,7 @@ def make(settings: Settings, bootstrap: str, *, group: str, tasks: Sequence[str]
     """
     loaded = load(select(group, tasks), _device(settings, group))
     app = make_app(inference_group(group), settings, bootstrap=bootstrap, stream_buffer_maxsize=BUFFERED_CHUNKS)
-    letters, retries = DeadLetters(app), Retries(settings.attempts)
+    letters, retries = DeadLetters(app), Retries(settings.attempts, refused=REFUSED_SECONDS)
     guard = Guard(app, f"inference-{group}", letters, retries)
     ledger = AttemptLedger(settings.data_dir / "attempts" / f"inference-{group}", settings.attempts)
     # One thread for all: tasks take turns, so that one GPU is never used by two, and the event loop stays free.
@@ -175,12 +176,16 @@ class Inference:
                 attempts -= 1
                 break
             try:
-                return await asyncio.get_running_loop().run_in_executor(self.pool, infer, reader.task, reader.runner, chunk)
+                result = await asyncio.get_running_loop().run_in_executor(self.pool, infer, reader.task, reader.runner, chunk)
             except Exception as caught:  # one task's failure must leave the others' results alone
                 logger.warning("a task failed", task=reader.task.name, place=record.place, attempts=attempts, exc_info=caught)
                 if not await asyncio.get_running_loop().run_in_executor(self.pool, _device_works, self.device):
                     raise ProcessLost(f"the device {self.device} no longer computes") from caught
                 error = caught
+            else:
+                # What may fail from here on (a topic that refuses the result) says nothing of the task.
+                self.ledger.done(self._attempt(record, reader.task))
+                return result
             if attempts == self.retries.attempts:
                 break
             await asyncio.sleep(self.retries.wait(attempts))

@@ -29,6 +29,7 @@ from streams.guard import Guard, Killed, Retries
 from streams.log import get_logger
 from streams.record import Record
 from streams.settings import Settings
+from streams.surroundings import REFUSED_SECONDS
 from streams.topics import ASSETS, UPLOADS
 from streams.version import code_version
 
@@ -45,7 +46,7 @@ def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER) -> faust
     """The planner's app, not yet started. ``handler`` is what the child runs."""
     app = make_app(APP, settings, bootstrap=bootstrap)
     limits = Limits(wall_seconds=settings.probe_seconds, stall_seconds=None, memory_bytes=settings.probe_memory_bytes)
-    letters, retries = DeadLetters(app), Retries(settings.attempts)
+    letters, retries = DeadLetters(app), Retries(settings.attempts, refused=REFUSED_SECONDS)
     prober = Prober(Child(handler, limits), SourcePolicy(settings.schemes, settings.roots))
     ledger = AttemptLedger(settings.data_dir / "attempts" / "planner", settings.attempts)
     planner = Planner(app, prober, letters, retries, ledger, cores=settings.decoders or len(os.sched_getaffinity(0)))
@@ -122,7 +123,9 @@ class Planner:
             try:
                 for name in request.profiles:
                     load_named(name)
-                return make_plan(await self.prober.probe(upload.uri), request)
+                plan = make_plan(await self.prober.probe(upload.uri), request)
+                self.ledger.done(attempt)  # a topic that refuses the plan says nothing of the upload
+                return plan
             except Unprocessable as refused:
                 return self._refuse(upload, request, refused)
             except ProfileError as unknown:

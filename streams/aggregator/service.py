@@ -105,7 +105,7 @@ class Service:
             case EventType.CANCEL:
                 await self._on_cancel(_parse(Cancel, value))
             case EventType.TICK:
-                await self._jobs.look([live for run in self._store.open_runs() if (live := self._at(run)) is not None])
+                await self._on_tick()
             case EventType.CHECK:
                 await self._on_check(_parse(RepairCheck, value))
             case other:
@@ -176,6 +176,14 @@ class Service:
                 log.info("asset cancelled", run=run, reason=cancel.reason)
                 self._jobs.give_up(live, "cancelled", cancel.reason)
                 await self._settle(live)
+
+    async def _on_tick(self) -> None:
+        """Look for lost results. A run that is complete was to be closed by an event that was given up: close it now."""
+        lives = [live for run in self._store.open_runs() if (live := self._at(run)) is not None]
+        for live in lives:
+            if live.aggregate.complete:
+                await self._settle(live)
+        await self._jobs.look([live for live in lives if not live.aggregate.complete])
 
     async def _on_check(self, check: RepairCheck) -> None:
         live = self._at(f"{check.asset}/{check.run}")

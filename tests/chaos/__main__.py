@@ -1,7 +1,7 @@
 """``python -m tests.chaos --seed S --runs N [--fault NAME]… [--keep]``: runs the matrix and prints what it found.
 
-Run number i has the seed S + i, so that any one is run again alone with ``--seed`` and ``--runs 1``. Exit status 1 if anything was
-violated, 2 if a needed tool is missing.
+Run number i has the seed S + i, so that any one is run again alone with ``--seed`` and ``--runs 1``. Exit status 1 if anything
+was violated, 2 if a needed tool is missing.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
   a finding that the reactions do not amount to.
 - **doubled**: two final events of one run, two reactions of one number, two results of one cell, two chunks of one place
   that differ; two runs for one upload.
-- **torn**: by the broker's append clock, a final event before the first record of a manifest, failure or cell that it counts, or
-  before the first record of one of the run's reactions.
+- **torn**: by the broker's append clock, a final event before the first record of a manifest, failure or cell that it counts,
+  or of one of the run's reactions.
 - **reordered**: the first records of a run's reactions, in the partition's order, are not numbered 1, 2, 3, …
 - **unseen**: a record that belongs to no upload of the ledger, or cannot be read.
 - **different**: a final event that is not, byte for byte, the quiet run's (see :func:`canonical`).
