@@ -178,12 +178,13 @@ class Service:
                 await self._settle(live)
 
     async def _on_tick(self) -> None:
-        """Look for lost results. A run that is complete was to be closed by an event that was given up: close it now."""
-        lives = [live for run in self._store.open_runs() if (live := self._at(run)) is not None]
-        for live in lives:
-            if live.aggregate.complete:
+        """Look for lost results. A run that is read from the table again may be complete: the event that was to close it was
+        given up, and no other one will come.
+        """
+        for run in self._store.open_runs():
+            if run not in self._live and (live := self._at(run)) is not None:
                 await self._settle(live)
-        await self._jobs.look([live for live in lives if not live.aggregate.complete])
+        await self._jobs.look(list(self._live.values()))
 
     async def _on_check(self, check: RepairCheck) -> None:
         live = self._at(f"{check.asset}/{check.run}")
