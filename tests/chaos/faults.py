@@ -6,7 +6,7 @@ import random
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from streams import topics
 from streams.topics import MAX_MESSAGE_BYTES, Topic
@@ -36,7 +36,7 @@ class Scene:
 
     rig: Rig
     uploads: Uploads
-    notes: dict[str, object] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 class Fault(Protocol):
@@ -62,7 +62,7 @@ class Signalled:
     seconds: tuple[float, float] = (0.0, 0.0)
 
     def inject(self, scene: Scene, rng: random.Random) -> str:
-        return f"{self.number.name} to {scene.rig.signal(self.role, self.number)}"
+        return f"{self.number.name} to {scene.rig.send(self.role, self.number)}"
 
     def heal(self, scene: Scene) -> str:
         return "the supervisor starts it again"
@@ -77,11 +77,11 @@ class Stopped:
     seconds: tuple[float, float] = STOPPED_SECONDS
 
     def inject(self, scene: Scene, rng: random.Random) -> str:
-        scene.notes[self.name] = scene.rig.signal(self.role, signal.SIGSTOP)
+        scene.notes[self.name] = scene.rig.send(self.role, signal.SIGSTOP)
         return f"SIGSTOP to {scene.notes[self.name]}"
 
     def heal(self, scene: Scene) -> str:
-        scene.rig.signal_pid(scene.notes[self.name], signal.SIGCONT)
+        scene.rig.send_to(scene.notes[self.name], signal.SIGCONT)
         return f"SIGCONT to {scene.notes[self.name]}"
 
 
@@ -187,12 +187,12 @@ class Deleted:
     seconds: tuple[float, float] = (1.0, 3.0)
 
     def inject(self, scene: Scene, rng: random.Random) -> str:
-        scene.notes[self.name] = scene.rig.signal("inference", signal.SIGSTOP)
+        scene.notes[self.name] = scene.rig.send("inference", signal.SIGSTOP)
         return f"SIGSTOP to {scene.notes[self.name]}"
 
     def heal(self, scene: Scene) -> str:
         deleted = sum(scene.rig.delete_all(topic) for topic in self.topics)
-        scene.rig.signal_pid(scene.notes[self.name], signal.SIGCONT)
+        scene.rig.send_to(scene.notes[self.name], signal.SIGCONT)
         return f"records of {deleted} partitions deleted; SIGCONT to {scene.notes[self.name]}"
 
 

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from processors.tasks.base import NATIVE
@@ -24,6 +24,7 @@ from schemas.events import ContentMetadata
 from schemas.ids import identity
 from schemas.manifest import Manifest
 from schemas.plan import NoPlan, Plan
+from schemas.reactions import Reaction
 from tests.chaos.ledger import Ledger, Seen
 
 VERDICTS = ("lost", "doubled", "torn", "reordered", "unseen", "different", "stuck")
@@ -98,7 +99,7 @@ def _doubled(ledger: Ledger, run: str) -> Iterator[tuple[str, str]]:
 
 def _reactions(ledger: Ledger, run: str) -> Iterator[tuple[str, str]]:
     told = ledger.reactions.get(run, [])
-    firsts = _firsts(told, lambda reaction: reaction.seq)
+    firsts = _firsts(told)
     numbers = [reaction.seq for _, reaction in firsts]
     if numbers != list(range(1, len(numbers) + 1)):
         yield "reordered", f"{run}: reactions come in the order {numbers}"
@@ -122,14 +123,12 @@ def _reactions(ledger: Ledger, run: str) -> Iterator[tuple[str, str]]:
         yield "lost", f"{run}: the reactions do not amount to the final event's {len(event.findings)} findings"
 
 
-def _firsts(records: list[tuple[Seen, object]], number: Callable[[object], int]) -> list[tuple[Seen, object]]:
-    known: set[int] = set()
-    firsts = []
-    for seen, body in records:
-        if number(body) not in known:
-            known.add(number(body))
-            firsts.append((seen, body))
-    return firsts
+def _firsts(records: list[tuple[Seen, Reaction]]) -> list[tuple[Seen, Reaction]]:
+    """The first record of each number, in the order in which they came."""
+    known: dict[int, tuple[Seen, Reaction]] = {}
+    for seen, reaction in records:
+        known.setdefault(reaction.seq, (seen, reaction))
+    return list(known.values())
 
 
 def _counted(ledger: Ledger, plan: Plan, final: Seen, event: ContentMetadata) -> Iterator[tuple[str, str]]:

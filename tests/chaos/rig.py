@@ -108,14 +108,14 @@ class Rig:
         wait_for(runs, f"a process of {role}", READY_SECONDS)
         return found[0]
 
-    def signal(self, role: str, number: signal.Signals) -> int:
+    def send(self, role: str, number: signal.Signals) -> int:
         """Send a signal; the process's id."""
         pid = self.pid(role)
-        self.signal_pid(pid, number)
+        self.send_to(pid, number)
         return pid
 
     @staticmethod
-    def signal_pid(pid: int, number: signal.Signals) -> None:
+    def send_to(pid: int, number: signal.Signals) -> None:
         try:
             os.kill(pid, number)
         except ProcessLookupError:
