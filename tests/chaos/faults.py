@@ -98,8 +98,9 @@ class Joined:
         return f"joined as {scene.rig.join(self.role)}"
 
     def heal(self, scene: Scene) -> str:
-        scene.rig.leave(self.role, scene.notes[self.name])
-        return f"left by {scene.notes[self.name].name}"
+        number: signal.Signals = scene.notes[self.name]
+        scene.rig.leave(self.role, number)
+        return f"left by {number.name}"
 
 
 @dataclass(frozen=True, slots=True)

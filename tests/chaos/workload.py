@@ -99,8 +99,10 @@ def clip(
                     sound = av.AudioFrame.from_ndarray(part, format="s16", layout="stereo")
                     sound.sample_rate, sound.pts, sound.time_base = RATE, at, Fraction(1, RATE)
                     container.mux(track.encode(sound))
-            for stream in (*([video] if video is not None else []), *tracks):
-                container.mux(stream.encode(None))
+            for track in tracks:
+                container.mux(track.encode(None))
+            if video is not None:
+                container.mux(video.encode(None))
 
     return make
 
