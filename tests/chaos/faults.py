@@ -199,32 +199,31 @@ class Deleted:
 
 CHUNKS = tuple(topics.CHUNKS.values())
 
-FAULTS: dict[str, Fault] = {
-    fault.name: fault
-    for fault in (
-        *(Signalled(f"sigkill:{role}", role, signal.SIGKILL) for role in ROLES),
-        *(Signalled(f"sigterm:{role}", role, signal.SIGTERM) for role in ROLES),
-        *(Stopped(f"sigstop:{role}", role) for role in (*ROLES, "kafka")),
-        *(Stopped(f"zombie:{role}", role, (11.0, 14.0)) for role in ROLES),
-        *(Joined(f"join:{role}", role) for role in ROLES),
-        Signalled("bounce", "kafka", signal.SIGKILL),
-        Poisoned("latency", "latency", {"latency": 150, "jitter": 100}),
-        Poisoned("reset", "reset_peer", {"timeout": 100}),
-        Poisoned("partition", "timeout", {"timeout": 0}),
-        Poisoned("severed", "sever"),
-        Rejected("reject:assets", (topics.ASSETS,)),
-        Rejected("reject:segments", (topics.SEGMENTS,)),
-        Rejected("reject:chunks", CHUNKS),
-        Rejected("reject:inferences", (topics.INFERENCES,)),
-        Rejected("reject:reactions", (topics.REACTIONS,)),
-        Rejected("reject:metadata", (topics.METADATA,)),
-        Rejected("reject:changelog", (topics.AGGREGATOR_CHANGELOG,)),
-        *(DiskFull(f"disk:{role}", role) for role in (*ROLES, "kafka")),
-        Resent("redeliver", lambda uploads: uploads.redeliver()),
-        Resent("reorder", lambda uploads: uploads.reorder()),
-        Deleted("delete-chunk", CHUNKS),
-    )
-}
+_ALL: tuple[Fault, ...] = (
+    *(Signalled(f"sigkill:{role}", role, signal.SIGKILL) for role in ROLES),
+    *(Signalled(f"sigterm:{role}", role, signal.SIGTERM) for role in ROLES),
+    *(Stopped(f"sigstop:{role}", role) for role in (*ROLES, "kafka")),
+    *(Stopped(f"zombie:{role}", role, (11.0, 14.0)) for role in ROLES),
+    *(Joined(f"join:{role}", role) for role in ROLES),
+    Signalled("bounce", "kafka", signal.SIGKILL),
+    Poisoned("latency", "latency", {"latency": 150, "jitter": 100}),
+    Poisoned("reset", "reset_peer", {"timeout": 100}),
+    Poisoned("partition", "timeout", {"timeout": 0}),
+    Poisoned("severed", "sever"),
+    Rejected("reject:assets", (topics.ASSETS,)),
+    Rejected("reject:segments", (topics.SEGMENTS,)),
+    Rejected("reject:chunks", CHUNKS),
+    Rejected("reject:inferences", (topics.INFERENCES,)),
+    Rejected("reject:reactions", (topics.REACTIONS,)),
+    Rejected("reject:metadata", (topics.METADATA,)),
+    Rejected("reject:changelog", (topics.AGGREGATOR_CHANGELOG,)),
+    *(DiskFull(f"disk:{role}", role) for role in (*ROLES, "kafka")),
+    Resent("redeliver", lambda uploads: uploads.redeliver()),
+    Resent("reorder", lambda uploads: uploads.reorder()),
+    Deleted("delete-chunk", CHUNKS),
+)
+
+FAULTS: dict[str, Fault] = {fault.name: fault for fault in _ALL}
 
 NEEDS_NETWORK = frozenset({"latency", "reset", "partition", "severed"})
 
