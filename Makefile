@@ -8,6 +8,10 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMPS := .venv/stamps
 
+# Of the fault matrix: the first run's seed, and how many runs.
+SEED ?= 1
+RUNS ?= 100
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint accuracy chaos bench lock clean
 
@@ -37,7 +41,9 @@ accuracy: setup ## Compare results with reference implementations, and the pipel
 	@scripts/install-test-tools.sh
 	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest -m "not chaos" tests/accuracy tests/integration/test_pipeline.py tests/integration/test_crowd.py
 
-chaos: setup ## Kill, crash and cycle: what takes longer than the plain tests
+chaos: setup ## Kill, crash and cycle; RUNS (100) seeded runs of the fault matrix from SEED (1) on
+	@scripts/install-test-tools.sh
+	@$(BIN)/python -m tests.chaos --seed $(SEED) --runs $(RUNS)
 	@$(BIN)/python -m pytest -m chaos
 	@$(BIN)/python -m tests.chaos.mutants --stack --seed $(SEED) --count $(COUNT)
 	@DAILIES_CYCLES=20 $(BIN)/python -m pytest -o timeout=900 tests/integration/test_supervisor.py -k cycles

@@ -9,8 +9,11 @@ from schemas.chunk import hop_edge
 from schemas.errors import SourceChanged
 from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Gap, Status
 from schemas.manifest import ChunkRecord, Manifest
+from schemas.versions import STATE_VERSION, TASK_VERSION
 
-NOT_THE_MATERIAL = frozenset({"cancelled", "lost", SourceChanged.reason})
+NOT_THE_MATERIAL = frozenset(
+    {"cancelled", "superseded", "lost", "digest_mismatch", SourceChanged.reason, TASK_VERSION, STATE_VERSION}
+)
 """Reasons of failed jobs that say nothing of what was to be decoded."""
 
 NOTHING_DECODED = "nothing_decoded: neither a picture nor a sample came out of any decoder"

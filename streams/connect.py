@@ -30,14 +30,15 @@ _MOVING = (
 Place = tuple[str, int]
 """Topic and partition."""
 
-_QUIET = logging.getLogger("dailies.kafka-client")
-_QUIET.addHandler(logging.NullHandler())
-_QUIET.propagate = False
+QUIET = logging.getLogger("dailies.kafka-client")
+QUIET.addHandler(logging.NullHandler())
+QUIET.propagate = False
+"""For clients whose connection trouble is their caller's, who is told of it anyway."""
 
 
 def admin_client(bootstrap: str, **config: Any) -> AdminClient:
     """An admin client that keeps its own connection trouble to itself: what it asks for raises anyway."""
-    return AdminClient({"bootstrap.servers": bootstrap, "socket.connection.setup.timeout.ms": 2000, **config}, logger=_QUIET)
+    return AdminClient({"bootstrap.servers": bootstrap, "socket.connection.setup.timeout.ms": 2000, **config}, logger=QUIET)
 
 
 def cluster_id(bootstrap: str, timeout: float = 1.0) -> str | None:
@@ -98,7 +99,7 @@ class Bystander:
     def __init__(self, bootstrap: str, group: str) -> None:
         self._consumer = Consumer(
             {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "enable.auto.offset.store": False},
-            logger=_QUIET,
+            logger=QUIET,
         )
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -32,6 +33,7 @@ from streams.durable import DurableTable
 from streams.flow import Consumer
 from streams.log import get_logger
 from streams.record import Record
+from streams.surroundings import patience
 
 EXIT_SOFTWARE = 70
 """The exit status of a process that ended itself."""
@@ -62,10 +64,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a message is tried and how long to wait before each further try, in seconds (the last one repeats)."""
+    """How often a message is tried and how long to wait before each further try, in seconds (the last one repeats).
+
+    ``refused`` is for how long a record that an output topic refuses is tried, beyond the attempts. What is no fault of the
+    message at all (:mod:`streams.surroundings`) is tried without end, and counts as no attempt.
+    """
 
     attempts: int = 3
     waits: tuple[float, ...] = (0.2, 1.0, 5.0)
+    refused: float = 0.0
 
     def wait(self, attempts: int) -> float:
         """The wait after that many attempts."""
@@ -134,9 +141,11 @@ class Guard:
             self.settled(record, outcome)
 
     async def _attempt(self, record: Record, handle: Handler, given_up: GivenUp | None) -> Outcome:
-        attempts = 0
+        attempts = tries = 0
+        began = time.monotonic()
         while True:
             attempts = self.ledger.begin(record.delivery) if self.ledger is not None else attempts + 1
+            tries += 1
             error: Exception
             if attempts > self.retries.attempts:
                 attempts, error = attempts - 1, Killed("each attempt ended the process")
@@ -149,6 +158,12 @@ class Guard:
             except Exception as caught:  # nothing may leave an agent: Faust would skip the message and commit it
                 error = caught
                 self._log_failure(record, caught, attempts)
+            if time.monotonic() - began < patience(error, self.retries.refused):
+                attempts -= 1
+                if self.ledger is not None:
+                    self.ledger.withdraw(record.delivery)
+                await asyncio.sleep(self.retries.wait(tries))
+                continue
             if isinstance(error, WireError) or attempts >= self.retries.attempts:
                 break
             if self.retried is not None:

@@ -32,6 +32,7 @@ from streams.log import get_logger
 from streams.metrics import GpuMemory, Inferring
 from streams.record import Record
 from streams.settings import Settings
+from streams.surroundings import REFUSED_SECONDS
 from streams.topics import CHUNKS, INFERENCES
 from streams.vitals import Vitals
 
@@ -116,7 +117,7 @@ def make(
         stream_buffer_maxsize=BUFFERED_CHUNKS,
         broker_commit_interval=COMMIT_SECONDS,
     )
-    letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts)
+    letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts, refused=REFUSED_SECONDS)
     guard = Guard(app, f"inference-{group}", letters, retries, settled=vitals.settled, retried=vitals.retried)
     ledger = AttemptLedger(settings.data_dir / "attempts" / f"inference-{group}", settings.attempts)
     # One thread for all: tasks take turns, so that one GPU is never used by two, and the event loop stays free.
@@ -256,12 +257,16 @@ class Inference:
                 attempts -= 1
                 break
             try:
-                return await asyncio.get_running_loop().run_in_executor(self.pool, self._infer, reader, chunk)
+                result = await asyncio.get_running_loop().run_in_executor(self.pool, self._infer, reader, chunk)
             except Exception as caught:  # one task's failure must leave the others' results alone
                 logger.warning("a task failed", task=reader.task.name, place=record.place, attempts=attempts, exc_info=caught)
                 if not await asyncio.get_running_loop().run_in_executor(self.pool, _device_works, self.device):
                     raise ProcessLost(f"the device {self.device} no longer computes") from caught
                 error = caught
+            else:
+                # What may fail from here on (a topic that refuses the result) says nothing of the task.
+                self.ledger.done(self._attempt(record, reader.task))
+                return result
             if attempts == self.retries.attempts:
                 break
             self.vitals.retried(record.topic)

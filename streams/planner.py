@@ -33,6 +33,7 @@ from streams.log import get_logger
 from streams.metrics import Planning
 from streams.record import Record
 from streams.settings import Settings
+from streams.surroundings import REFUSED_SECONDS
 from streams.topics import ASSETS, UPLOADS
 from streams.version import code_version
 from streams.vitals import Vitals
@@ -52,7 +53,7 @@ def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER, vitals: 
     metrics = Planning(vitals.registry)
     app = make_app(APP, settings, bootstrap=bootstrap)
     limits = Limits(settings.probe_seconds, None, settings.probe_memory_bytes, settings.probe_cpu_seconds)
-    letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts)
+    letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts, refused=REFUSED_SECONDS)
     policy = SourcePolicy(settings.schemes, settings.roots)
     prober = Prober(ChildPair(handler, limits), policy, settings.media_limits(), vitals, metrics)
     ledger = AttemptLedger(settings.data_dir / "attempts" / "planner", settings.attempts)
@@ -142,7 +143,9 @@ class Planner:
             try:
                 for name in request.profiles:
                     load_named(name)
-                return make_plan(await self.prober.probe(upload.uri), request)
+                plan = make_plan(await self.prober.probe(upload.uri), request)
+                self.ledger.done(attempt)  # a topic that refuses the plan says nothing of the upload
+                return plan
             except Unprocessable as refused:
                 return self._refuse(upload, request, refused)
             except ProfileError as unknown:

@@ -20,11 +20,12 @@ from streams.aggregator.service import Service
 from streams.app import make_app, publish, raw_topic
 from streams.deadletters import DeadLetters
 from streams.durable import DurableTable
-from streams.guard import Guard, ProcessLost
+from streams.guard import Guard, ProcessLost, Retries
 from streams.log import get_logger
 from streams.metrics import Aggregating
 from streams.record import Record
 from streams.settings import Settings
+from streams.surroundings import REFUSED_SECONDS
 from streams.vitals import Vitals
 
 logger = get_logger(__name__)
@@ -91,7 +92,8 @@ def make(settings: Settings, bootstrap: str, *, vitals: Vitals | None = None) ->
     app.timer(settings.repair_look_seconds)(look)
     app.on_before_shutdown.connect(close_observer, weak=False)
     letters = DeadLetters(app, sent=vitals.dead_lettered)
-    guard = Guard(app, "aggregator", letters, tables=(table,), settled=vitals.settled, retried=vitals.retried)
+    retries = Retries(settings.attempts, refused=REFUSED_SECONDS)
+    guard = Guard(app, "aggregator", letters, retries, tables=(table,), settled=vitals.settled, retried=vitals.retried)
     # One topic object for both: an agent on each would take an asset's events on two streams at once.
     app.agent(raw_topic(app, topics.ASSETS.name, topics.INFERENCES.name))(guard.agent(aggregate))
     return app

@@ -228,10 +228,18 @@ class Service:
         await self._settle(live)
 
     async def _on_tick(self) -> None:
-        known = {run: self._at(run) for run in self._store.open_runs()}
-        await self._jobs.look([live for live in known.values() if live is not None])
-        for run in [run for run, live in known.items() if live is None]:
-            await self._jobs.wake(*run.split("/", 1))
+        """Look for lost results. A run that is read from the table again may be complete: the event that was to close it was
+        given up, and no other one will come. One that cannot be read is looked at in its turn.
+        """
+        for run in self._store.open_runs():
+            if run in self._live:
+                continue
+            live = self._at(run)
+            if live is None:
+                await self._jobs.wake(*run.split("/", 1))
+            else:
+                await self._settle(live)
+        await self._jobs.look(list(self._live.values()))
 
     async def _on_check(self, check: RepairCheck) -> None:
         run = f"{check.asset}/{check.run}"

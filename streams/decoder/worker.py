@@ -8,7 +8,8 @@ The order of one job, and what a kill between two steps leaves behind:
 4. publish the manifest, which says where they are, and wait    (killed: the job is done twice, with equal results)
 5. forget the attempts; let the offset be committed             (killed before the commit: the job is done twice)
 
-A record that Kafka refuses for good ends the process at once, so that nothing further is committed.
+A record that Kafka refuses for good ends the process at once, so that nothing further is committed. That is no attempt at the
+job, for as long as it may be the topic's fault, and never one at the jobs that other threads were at.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -62,6 +63,9 @@ EXIT_SOFTWARE = 70
 
 TAKE_SECONDS = 0.5
 
+REFUSALS = 8
+"""How often a job's records may be refused before that counts as attempts at it: with the pauses of a supervisor, a minute."""
+
 logger = get_logger(__name__)
 
 
@@ -90,6 +94,8 @@ class Shared:
     vitals: Vitals
     metrics: Decoding
     handler: str = HANDLER
+    at_work: set[str] = field(default_factory=set)
+    """The attempts' keys of the jobs that are worked on now."""
 
     def limits(self) -> Limits:
         """A child's limits. Decoding a feature takes hours, so only silence is limited, and not the whole."""
@@ -140,6 +146,8 @@ class Worker:
                         self._settle(message)
                     self._message = None
         except BaseException as error:  # what nobody foresaw, and DeliveryFailed: nothing may be committed after it
+            for key in tuple(self._shared.at_work):
+                self._shared.attempts.withdraw(key)  # it ends with the process, and not by its own doing
             self._fatal(error)
         finally:
             self._child.close()
@@ -154,13 +162,21 @@ class Worker:
     def _settle(self, message: JobMessage) -> None:
         """Bring a job to its end: done, failed or taken away."""
         key = message.record.delivery
+        self._shared.at_work.add(key)
         try:
             outcome = self._try(message, key)
         except Cancelled:
             self._shared.attempts.withdraw(key)
             logger.info("job left to another decoder", place=message.record.place)
             return
+        except DeliveryFailed:
+            if self._shared.attempts.begin(_refusals(key)) <= REFUSALS:
+                self._shared.attempts.withdraw(key)
+            raise
+        finally:
+            self._shared.at_work.discard(key)
         self._shared.attempts.done(key)
+        self._shared.attempts.done(_refusals(key))
         self._shared.source.done(message)
         self._shared.vitals.health.sign(self._name)
         self._shared.vitals.acked(message.record.topic, outcome)
@@ -269,6 +285,10 @@ class Worker:
         deliveries.produce(DEAD_LETTERS.name, key=key, value=value, headers=headers)
         deliveries.flush_all()
         self._shared.vitals.dead_lettered()
+
+
+def _refusals(key: str) -> str:
+    return f"{key}/refused"
 
 
 def _rfc3339(seconds: float) -> str:

@@ -19,7 +19,7 @@ from streams.local import jars
 from streams.local.java import ENVIRONMENT, aot_options, java
 from streams.local.logs import rotate, tail
 from streams.local.ports import LOOPBACK, free_ports, is_free
-from streams.local.properties import render, server_properties
+from streams.local.properties import Tunnel, render, server_properties
 from streams.local.tether import tethered
 
 HEAP = "512m"
@@ -37,6 +37,7 @@ class Broker:
 
     Call ``start`` from a thread that outlives the broker (the main thread): Kafka is killed when that thread ends, and so never
     outlives its owner. ``start`` and ``stop`` may be repeated; records, offsets and, where still free, ports stay the same.
+    ``tunnels`` are further listeners, each for clients that come by another address.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Broker:
         log: Path | None = None,
         class_path: Sequence[Path] | None = None,
         java_options: Sequence[str] | None = None,
+        tunnels: Sequence[Tunnel] = (),
         say: Callable[[str], object] | None = None,
     ) -> None:
         self.folder = folder.resolve()
@@ -55,6 +57,7 @@ class Broker:
         self._ports: tuple[int, int] | None = None
         self._class_path = class_path
         self._java_options = java_options
+        self._tunnels = tuple(tunnels)
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -173,7 +176,7 @@ class Broker:
         (self.folder / "tmp").mkdir(exist_ok=True)
         (self.folder / "ports.json").write_text(json.dumps([port, controller_port]))
         config = self.folder / "server.properties"
-        config.write_text(render(server_properties(self.folder / "data", port, controller_port)))
+        config.write_text(render(server_properties(self.folder / "data", port, controller_port, self._tunnels)))
         return config
 
     def _format(self, config: Path) -> None:

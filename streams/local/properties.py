@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from streams.local.ports import LOOPBACK
@@ -12,14 +13,28 @@ SEGMENT_BYTES = 16 * MIB
 """A log segment. Deleting records frees whole closed segments, so small ones give the disk back soon."""
 
 
-def server_properties(data: Path, port: int, controller_port: int) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """Another listener on a loopback port, for clients that reach it through a tunnel or a proxy.
+
+    Kafka tells each client where to connect: these are told ``advertised`` (``host:port``), the tunnel's other end.
+    """
+
+    port: int
+    advertised: str
+
+
+def server_properties(data: Path, port: int, controller_port: int, tunnels: Sequence[Tunnel] = ()) -> dict[str, str]:
     """Kafka's ``server.properties`` for a broker and controller on loopback."""
+    inner = {"PLAINTEXT": f"{LOOPBACK}:{port}"} | {f"TUNNEL{n}": f"{LOOPBACK}:{t.port}" for n, t in enumerate(tunnels)}
+    outer = {"PLAINTEXT": f"{LOOPBACK}:{port}"} | {f"TUNNEL{n}": t.advertised for n, t in enumerate(tunnels)}
+    listeners = {**inner, "CONTROLLER": f"{LOOPBACK}:{controller_port}"}
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": _addresses(listeners),
+        "advertised.listeners": _addresses(outer),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listeners),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         # A static voter: its address lies here and not in the data, so another start may use another port.
@@ -30,6 +45,10 @@ def server_properties(data: Path, port: int, controller_port: int) -> dict[str, 
         **_sizes(),
         **_prompt_deletion(),
     }
+
+
+def _addresses(listeners: Mapping[str, str]) -> str:
+    return ",".join(f"{name}://{address}" for name, address in listeners.items())
 
 
 def _one_node() -> dict[str, str]:

@@ -15,6 +15,7 @@ from streams import admin
 from streams.local import jars, pids, state
 from streams.local.broker import Broker
 from streams.local.process import KafkaProgram, Keeper, RoleProgram
+from streams.local.properties import Tunnel
 from streams.local.roles import CommandBuilder, Slot, role_command, slots
 from streams.local.signals import Signals
 from streams.local.state import StackState
@@ -55,6 +56,7 @@ class Supervisor:
         port: int | None = None,
         watchdog_seconds: float = WATCHDOG_SECONDS,
         topics: Sequence[Topic] = TOPICS,
+        tunnels: Sequence[Tunnel] = (),
         command: CommandBuilder = role_command,
         say: Callable[[str], object] | None = None,
         on_change: Callable[[StackState], None] | None = None,
@@ -66,6 +68,7 @@ class Supervisor:
         self._patience = watchdog_seconds
         self._watchers = ThreadPoolExecutor(WATCHERS, thread_name_prefix="watchdog")
         self._command, self._say, self._on_change = command, say, on_change
+        self._tunnels = tuple(tunnels)
         self._keepers: list[Keeper] = []
         self._state = StackState(os.getpid(), pids.start_ticks(os.getpid()) or 0)
         self._written: dict[str, object] = {}
@@ -110,7 +113,8 @@ class Supervisor:
 
     def _bring_up(self, signals: Signals, class_path: Sequence[Path]) -> None:
         if self._bootstrap is None:
-            broker = Broker(self.data_dir / "kafka", port=self._port, log=self._logs / "kafka.log", class_path=class_path)
+            folder, log = self.data_dir / "kafka", self._logs / "kafka.log"
+            broker = Broker(folder, port=self._port, log=log, class_path=class_path, tunnels=self._tunnels)
             self._start(Keeper("kafka", "kafka", KafkaProgram(broker)))
             self._await_ready(signals)
             self._bootstrap = broker.bootstrap
