@@ -1,16 +1,13 @@
 # Everything starts here: `make` shows what there is. Each target sets up what it needs; a second run takes seconds.
 
 PYTHON ?= python3
-# Of make chaos: how many damaged files, and the first one's seed.
-COUNT ?= 10000
+# Of make chaos: the first seed, how many runs of the fault matrix, and how many damaged files.
 SEED ?= 1
+RUNS ?= 100
+COUNT ?= 10000
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMPS := .venv/stamps
-
-# Of the fault matrix: the first run's seed, and how many runs.
-SEED ?= 1
-RUNS ?= 100
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint accuracy chaos bench lock clean

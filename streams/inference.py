@@ -38,7 +38,7 @@ from streams.vitals import Vitals
 
 TRACEPARENT = "traceparent"
 
-COMMIT_SECONDS = 0.1
+COMMIT_SECONDS = 0.05
 """Decoders go by what is committed: a chunk that is read soon makes room for the next."""
 
 logger = get_logger(__name__)

@@ -32,8 +32,12 @@ class Fleet:
     made: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        for role in ("planner", "aggregator", "decoder"):
-            self.role(role)
+        try:
+            for role in ("planner", "aggregator", "decoder"):
+                self.role(role)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,7 +73,8 @@ class Fleet:
     def _await_ready(state: Path, process: subprocess.Popen[bytes]) -> None:
         def ready() -> bool:
             assert process.poll() is None, f"{state.stem} ended with {process.returncode}"
-            return state.exists() and json.loads(state.read_bytes()) == {"pid": process.pid, "state": "ready"}
+            told = json.loads(state.read_bytes()) if state.exists() else {}
+            return (told.get("pid"), told.get("state")) == (process.pid, "ready")
 
         wait_for(ready, f"{state.stem} to be ready")
 

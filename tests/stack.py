@@ -29,6 +29,7 @@ class Stack:
     settings: dict[str, str] = field(default_factory=dict)
     up: tuple[str, ...] = ()
     """Further options of ``dailies up``."""
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         up = self.dailies("up", "--detach", *self.up)
@@ -36,12 +37,17 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for process in self.started:  # one that still waits was left behind by a failed test
+            process.kill()
+            process.communicate()
         down = self.dailies("down")
         assert down.returncode == 0, down.stderr.decode()
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """A command in the background."""
-        return subprocess.Popen(self._command(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment)
+        pipe = subprocess.PIPE
+        self.started.append(subprocess.Popen(self._command(arguments), stdout=pipe, stderr=pipe, env=self._environment))
+        return self.started[-1]
 
     @property
     def _environment(self) -> dict[str, str]:

@@ -18,8 +18,8 @@ from streams.log import get_logger
 
 _log = get_logger(__name__)
 
-LEAD = 8
-"""Chunks of one job that may lie unread: enough that a reader never waits for the next one between two of our looks."""
+LEAD = 3
+"""Chunks of one job that may lie unread, of about 1 MiB each: so much keeps a reader busy between two of our looks."""
 
 LOOK_SECONDS = 0.02
 """How often the readers' offsets are asked for while a job waits."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaException
 
 from processors.analyse import analyse
 from processors.equal import differences
@@ -23,14 +24,15 @@ from streams.local.properties import SEGMENT_BYTES
 from streams.local.state import running
 from streams.topics import MIB
 from tests.lab import wait_for
-from tests.sound import tone_file
+from tests.sound import TONE_RATE, tone_file
 from tests.stack import Stack, options
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 BUDGET = 4 * MIB
 UPLOADS, SECONDS = 12, 20
-CHUNK_BYTES = 2 * 48_000 * 2
+CHUNK_BYTES = 972_480
+"""Of a chunk of sound: half of an upload."""
 TASKS = ("loudness", "audio-qc")
 AUDIO = [(topics.CHUNKS["audio"].name, partition) for partition in range(topics.CHUNKS["audio"].partitions)]
 
@@ -56,7 +58,7 @@ def reader(stack: Stack) -> Iterator[None]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.returncode in (0, -signal.SIGTERM), "it is stopped in good order, or before it has begun"
 
 
 class Watch:
@@ -83,7 +85,10 @@ class Watch:
             self.disk = max(self.disk, sum(size(path) for path in self.folder.rglob("media.chunks.audio-*/*.log")))
 
     def waiting(self) -> int:
-        starts, ends = self.log.starts(AUDIO), self.log.ends(AUDIO)
+        try:
+            starts, ends = self.log.starts(AUDIO), self.log.ends(AUDIO)
+        except KafkaException:  # leaders are being chosen; asked again soon
+            return 0
         return sum(max(0, ends[place] - starts[place]) for place in AUDIO)
 
     def read(self) -> dict[Place, int]:
@@ -99,8 +104,7 @@ def size(path: Path) -> int:
 
 def test_nothing_is_lost_and_the_disk_is_bounded(stack: Stack, tmp_path: Path) -> None:
     paths = [tone_file(tmp_path / f"{n}.wav", SECONDS, hertz=300.0 + 50 * n) for n in range(UPLOADS)]
-    total = UPLOADS * SECONDS // 2 * CHUNK_BYTES
-    assert total > 5 * BUDGET
+    assert UPLOADS * SECONDS * 2 * TONE_RATE > 5 * BUDGET
     with Watch(stack) as watch:
         upload = stack.start("ingest", *map(str, paths), "--wait", "--json", *options(TASKS))
         wait_for(lambda: (watch.waiting() + 1) * CHUNK_BYTES > BUDGET * 0.75, "the budget to be used")
@@ -108,9 +112,9 @@ def test_nothing_is_lost_and_the_disk_is_bounded(stack: Stack, tmp_path: Path) -
         os.kill(victim, signal.SIGKILL)
         wait_for(lambda: revived(stack, "decoder-1", victim), "the decoder to come back")
         with reader(stack):
-            wait_for(lambda: sum(watch.read().values()) > 5, "some to be read")
+            wait_for(lambda: sum(watch.read().values()) > 3, "some to be read")
             with reader(stack):
-                wait_for(lambda: sum(watch.read().values()) > 40, "more to be read, by two")
+                wait_for(lambda: sum(watch.read().values()) > 12, "more to be read, by two")
             out, errors = upload.communicate(timeout=300)
     assert upload.returncode == 0, errors.decode()[-2000:]
     events = {event.asset.uri: event for event in stack.events(out)}

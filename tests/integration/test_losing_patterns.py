@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import gc
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,6 @@ import pytest
 from confluent_kafka import Producer
 from faust.transport.drivers import aiokafka as driver
 
-import streams
 from streams.app import make_app, publish, raw_topic
 from streams.deadletters import DeadLetters
 from streams.guard import Guard, Outcome, Retries
@@ -240,58 +237,6 @@ def test_the_message_behind_a_transactions_marker(lab: Lab) -> None:
     assert ours.lost() <= {b"marker"} and 2 <= ours.committed <= 3
     lab.run(lambda: ours.guarded(handle), ours.all_committed)
     assert ours.lost() <= {b"marker"} and begun == [b"ok0", b"ok1", b"bad3", b"bad3"]
-
-
-def test_two_coroutines_on_one_partition(lab: Lab) -> None:
-    """With ``concurrency=2`` a stock worker that ends commits over what another coroutine still has in work."""
-    stock, ours = Bench(lab, [b"slow", b"quick"]), Bench(lab, [b"slow", b"quick"])
-    begun: list[bytes] = []
-
-    async def work(value: bytes) -> None:
-        begun.append(value)
-        if value == b"slow":
-            await asyncio.sleep(60)
-
-    async def body(stream: faust.StreamT[bytes]) -> None:
-        async for value in stream:
-            await work(value)
-            stock.done.append(value)
-
-    crash_in_the_middle(lambda: stock.agent(stock.stock(), body, concurrency=2), begun, b"quick")
-    assert stock.lost() == {b"slow"}
-    begun.clear()
-
-    async def handle(_: faust.App, record: Record) -> None:
-        await work(record.value)
-
-    # Ours has one coroutine an agent, so the second message is not begun before the first is settled.
-    crash_in_the_middle(lambda: ours.guarded(handle), begun, b"slow")
-    assert ours.lost() == set() and begun == [b"slow"] and ours.committed == 0
-
-
-LOSING_METHODS = {"noack", "noack_take", "take_with_timestamp", "through", "group_by"}
-LOSING_OPTIONS = {"sink", "pattern"}
-
-
-def losing(call: ast.Call) -> str | None:
-    """What is wrong with a call, if anything."""
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    options = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-    if name in LOSING_METHODS or (name == "take" and "within" in options):
-        return name
-    if name == "agent" and LOSING_OPTIONS & options.keys():
-        return "sink"
-    concurrency = options.get("concurrency")
-    return "concurrency" if concurrency is not None and ast.unparse(concurrency) != "1" else None
-
-
-def test_no_such_pattern_is_in_the_product() -> None:
-    assert losing(ast.parse("stream.take(5, within=1)", mode="eval").body) == "take"  # type: ignore[arg-type]
-    sources = Path(inspect.getfile(streams)).parent.rglob("*.py")
-    calls = [
-        (path.name, node) for path in sources for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
-    ]
-    assert {(name, losing(node)) for name, node in calls if losing(node)} == set()
 
 
 def test_the_settings_that_lose_are_off(tmp_path: Path) -> None:
