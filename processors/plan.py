@@ -88,7 +88,8 @@ def make_plan(index: MediaIndex, request: PlanRequest) -> Plan:
         tasks=tasks,
         tasks_wanted=request.tasks,
         reanalysis=request.reanalysis,
-        jobs=tuple(jobs),
+        # Sound first: it takes seconds where pictures take minutes, and what is wrong with it is known as much sooner.
+        jobs=tuple(sorted(jobs, key=lambda job: job.kind == "video")),
     )
 
 

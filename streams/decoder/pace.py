@@ -18,8 +18,8 @@ from streams.log import get_logger
 
 _log = get_logger(__name__)
 
-LEAD = 3
-"""Chunks of one job that may lie unread, of about 1 MiB each: so much keeps a reader busy between two of our looks."""
+LEAD = {"video": 8, "audio": 2}
+"""Chunks of a job that may lie unread, of about 1 MiB each: of pictures a dozen, quickly read; of sound many seconds."""
 
 LOOK_SECONDS = 0.02
 """How often the readers' offsets are asked for while a job waits."""
@@ -45,10 +45,10 @@ class Pace:
         self._moved = self._looked = clock()
         self._state, self._looking = threading.Lock(), threading.Lock()
 
-    def wait(self, job: Hashable, cancelled: Callable[[], bool]) -> None:
-        """Before a job's next chunk, which is counted: until fewer than ``LEAD`` lie unread, or there is no use in waiting."""
+    def wait(self, job: Hashable, lead: int, cancelled: Callable[[], bool]) -> None:
+        """Before a job's next chunk, which is counted: until fewer than ``lead`` lie unread, or there is no use in waiting."""
         begun = self._clock()
-        while self.ahead(job) >= LEAD and not cancelled():
+        while self.ahead(job) >= lead and not cancelled():
             now = self._clock()
             self._still = self._still or now - max(begun, self._moved) > PATIENCE_SECONDS
             if self._still and now - self._looked < PATIENCE_SECONDS:
@@ -56,7 +56,7 @@ class Pace:
             self._look()
             if self._still:
                 break
-            if self.ahead(job) >= LEAD:
+            if self.ahead(job) >= lead:
                 time.sleep(LOOK_SECONDS)
         with self._state:
             self._flying[job] = self._flying.get(job, 0) + 1

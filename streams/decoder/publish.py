@@ -16,7 +16,7 @@ from schemas.plan import Job
 from schemas.types import SCHEMA_OF, EventType
 from streams.decoder.budget import Budget
 from streams.decoder.needs import Need
-from streams.decoder.pace import Pace
+from streams.decoder.pace import LEAD, Pace
 from streams.producer import Delivered, Deliveries
 from streams.topics import CHUNKS, INFERENCES
 
@@ -81,7 +81,7 @@ class JobPublisher:
         size = view(chunk.data).nbytes
         paced = self._pace.group in need.groups
         if paced:
-            self._pace.wait(self, self._cancelled)
+            self._pace.wait(self, LEAD[self._job.kind], self._cancelled)
         if not self._budget.admit(size, self._cancelled):
             raise Cancelled(self.name)
         found = self._headers(_chunk_id(chunk), EventType.CHUNK, cloudevents.RAW) | need.headers

@@ -10,10 +10,11 @@ import pytest
 
 from streams.chunklog import ChunkLog
 from streams.decoder.offsets import TP
-from streams.decoder.pace import LEAD, PATIENCE_SECONDS, Pace
+from streams.decoder.pace import PATIENCE_SECONDS, Pace
 from tests.waiting import until
 
 PLACE = ("chunks", 0)
+LEAD = 5
 
 
 class Readers(ChunkLog):
@@ -48,7 +49,7 @@ def never() -> bool:
 
 def produce(pace: Pace, offsets: Iterable[int], job: str = "job") -> None:
     for offset in offsets:
-        pace.wait(job, never)
+        pace.wait(job, LEAD, never)
         pace.reported(job, (PLACE, offset))
 
 
@@ -96,7 +97,7 @@ def test_a_cancelled_job_waits_for_nothing_and_a_forgotten_one_counts_nothing(re
     pace = Pace(readers, "readers", clock=Clock())
     answers = itertools.chain([False, False, True], itertools.repeat(True))
     produce(pace, range(LEAD))
-    pace.wait("job", lambda: next(answers))
+    pace.wait("job", LEAD, lambda: next(answers))
     pace.forget("job")
     pace.reported("job", (PLACE, LEAD))
     assert pace.ahead("job") == 0
@@ -108,6 +109,6 @@ def test_what_was_read_before_its_report_came_is_not_unread(readers: Readers) ->
     readers.offset = LEAD + 5
     produce(pace, range(LEAD, LEAD + 5))
     assert pace.ahead("job") == 0
-    pace.wait("job", never)
+    pace.wait("job", LEAD, never)
     pace.reported("job", None)
     assert pace.ahead("job") == 0
