@@ -36,7 +36,8 @@ lint: setup ## Check style, formatting and types
 
 accuracy: setup ## Compare results with reference implementations, and the pipeline with whole-file analysis
 	@scripts/install-test-tools.sh
-	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest -m "not chaos" tests/accuracy tests/integration/test_pipeline.py tests/integration/test_crowd.py
+	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest -m "not chaos" tests/accuracy \
+	    tests/integration/test_pipeline.py tests/integration/test_crowd.py tests/integration/test_rolling_upgrade.py
 
 chaos: setup ## Kill, crash and cycle; RUNS (100) seeded runs of the fault matrix from SEED (1) on
 	@scripts/install-test-tools.sh
