@@ -27,7 +27,7 @@ demo: setup ## Start a stack, send a rendered sample through it, show truth agai
 
 test: setup ## Run every test (installs the tools that tests compare with, where it may)
 	@scripts/install-test-tools.sh
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff check .
@@ -37,7 +37,8 @@ lint: setup ## Check style, formatting and types
 accuracy: setup ## Compare results with reference implementations, and the pipeline with whole-file analysis
 	@scripts/install-test-tools.sh
 	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest -m "not chaos" tests/accuracy \
-	    tests/integration/test_pipeline.py tests/integration/test_crowd.py tests/integration/test_rolling_upgrade.py
+	    tests/integration/test_pipeline.py tests/integration/test_crowd.py tests/integration/test_rolling_upgrade.py \
+	    tests/integration/test_decoder_clip.py
 
 chaos: setup ## Kill, crash and cycle; RUNS (100) seeded runs of the fault matrix from SEED (1) on
 	@scripts/install-test-tools.sh

@@ -29,3 +29,11 @@ def _missing(name: str) -> NoReturn:
     if os.environ.get(REQUIRE_ENV) == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def size(path: Path) -> int:
+    """Bytes of a file; 0 for one that is deleted meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -26,6 +26,7 @@ from streams.topics import MIB
 from tests.lab import wait_for
 from tests.sound import TONE_RATE, tone_file
 from tests.stack import Stack, options
+from tests.tools import size
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -93,13 +94,6 @@ class Watch:
 
     def read(self) -> dict[Place, int]:
         return self.log.committed(inference_group(SIGNALS), AUDIO)
-
-
-def size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:  # deleted in between
-        return 0
 
 
 def test_nothing_is_lost_and_the_disk_is_bounded(stack: Stack, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from streams.local.ports import free_ports, is_free
 from streams.local.properties import SEGMENT_BYTES
 from streams.topics import MIB, Topic
 from tests.kafka import BrokerFactory
+from tests.tools import size
 from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
@@ -93,7 +94,7 @@ def test_deleted_records_free_the_disk(new_broker: BrokerFactory) -> None:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob("*.log*"))
+    return sum(size(path) for path in folder.glob("*.log*"))
 
 
 def test_an_asked_for_port_is_used(new_broker: BrokerFactory) -> None:

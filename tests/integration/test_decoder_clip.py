@@ -48,6 +48,7 @@ def told(manifest: Manifest) -> list[dict[str, Any]]:
     return [record.model_dump(exclude={"topic", "partition", "offset"}) for record in manifest.chunks]
 
 
+@pytest.mark.long
 def test_every_segment_of_a_clip(kafka: Broker, tmp_path: Path) -> None:
     bootstrap = kafka.bootstrap
     path = render(tmp_path / "clip.mp4", frames=150, options={"g": "25", "sc_threshold": "0"})

@@ -21,7 +21,8 @@ from streams.record import Record
 from tests.fleet import Fleet, noise
 from tests.lab import Lab, wait_for
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+# The short form of it is tests/unit/test_versions.py.
+pytestmark = [pytest.mark.kafka, pytest.mark.long, pytest.mark.timeout(600)]
 
 TASKS = ("loudness", "audio-qc")
 OPTIONS = tuple(part for task in TASKS for part in ("--task", task))
@@ -64,7 +65,6 @@ def answers(fleet: Fleet, run: str) -> list[CellResult]:
     return [cell for cell in cells if cell.key.run == run and cell.key.task == "loudness"]
 
 
-@pytest.mark.long
 def test_workers_of_one_major_version_work_on_one_asset(fleet: Fleet, tmp_path: Path) -> None:
     path = noise(tmp_path / "minor.wav", 90)
     with this(fleet), other(fleet, "1.0.1"):
@@ -101,7 +101,6 @@ def events_of(lines: bytes) -> list[ContentMetadata]:
     return [ContentMetadata.model_validate_json(line) for line in lines.splitlines()]
 
 
-@pytest.mark.long
 def test_where_nobody_has_the_version_the_gap_is_named_and_the_asset_planned_anew_a_few_times(
     fleet: Fleet, tmp_path: Path
 ) -> None:
