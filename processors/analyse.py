@@ -76,7 +76,9 @@ def run_plan(
         try:
             with open_source(plan.asset.uri, policy) as source:
                 for output in run_job(job, source, limits):
-                    _take(aggregate, output, job, runners)
+                    take(aggregate, output, job, runners)
+                    for lane in aggregate.lanes.values():
+                        lane.recent.clear()  # nobody keeps a sidecar here
                     if report is not None:
                         report(aggregate.progress())
         except Unprocessable as error:
@@ -85,7 +87,8 @@ def run_plan(
     return assemble.metadata(aggregate, dataref=None)
 
 
-def _take(aggregate: Aggregate, output: Output, job: Job, runners: _Runners) -> None:
+def take(aggregate: Aggregate, output: Output, job: Job, runners: Callable[[str], Runner]) -> None:
+    """Run the agent tasks that read an output, by ``runners`` of their names, and fold what has become contiguous."""
     if isinstance(output, Chunk):
         for task in map(aggregate.plan.task, job.agent_tasks):
             if task.rendition == output.header.rendition:
@@ -95,8 +98,6 @@ def _take(aggregate: Aggregate, output: Output, job: Job, runners: _Runners) -> 
     else:
         aggregate.add_manifest(output)
     aggregate.advance(job.stream)
-    for lane in aggregate.lanes.values():
-        lane.recent.clear()  # nobody keeps a sidecar here
 
 
 def _failure(job: Job, error: Unprocessable) -> JobFailed:

@@ -13,15 +13,13 @@ from av.video.frame import PictureType
 
 from processors import assemble, tasks
 from processors.aggregate import Aggregate
+from processors.analyse import take
 from processors.decode.job import run_job
-from processors.infer import infer
 from processors.plan import PlanRequest, make_plan
 from processors.probe import probe
 from processors.sidecar import SidecarWriter
 from processors.source import SourcePolicy, open_source, to_uri
 from processors.spans import span_fields
-from schemas.cell import CellResult
-from schemas.chunk import Chunk
 from schemas.events import ContentMetadata, Shot, Tracks
 from tests.sound import to_int16, tone
 
@@ -40,16 +38,7 @@ def analysed(path: Path, sidecar: SidecarWriter, *, wanted: tuple[str, ...] = SI
     for job in plan.jobs:
         with open_source(plan.asset.uri, SourcePolicy()) as source:
             for output in run_job(job, source):
-                if isinstance(output, Chunk):
-                    for name in job.agent_tasks:
-                        task = plan.task(name)
-                        if task.rendition == output.header.rendition:
-                            aggregate.add_cell(infer(task, runners[name], output))
-                elif isinstance(output, CellResult):
-                    aggregate.add_cell(output)
-                else:
-                    aggregate.add_manifest(output)
-        aggregate.advance(job.stream)
+                take(aggregate, output, job, runners.__getitem__)
     for lane in aggregate.lanes.values():
         sidecar.write_part(plan.asset.id, plan.run, lane.stream, lane.task.name, 0, lane.recent)
     return assemble.metadata(aggregate, dataref=sidecar.dataref(plan.asset.id, plan.run))

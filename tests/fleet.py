@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -15,8 +17,9 @@ from typing import Any, Self
 import numpy as np
 
 from schemas.events import ContentMetadata
-from streams import topics
+from streams import admin, topics
 from streams.client import read_all
+from streams.local.broker import Broker
 from streams.topics import Topic
 from tests.lab import Lab, wait_for
 
@@ -116,3 +119,12 @@ def noise(path: Path, seconds: int, seed: int = 1) -> Path:
         out.setparams((2, 2, 48_000, len(samples), "NONE", ""))
         out.writeframes(samples.tobytes())
     return path
+
+
+@contextmanager
+def fleet_in(folder: Path) -> Iterator[Fleet]:
+    """A fleet on a broker of its own."""
+    with Broker(folder / "kafka") as broker:
+        admin.apply(broker.bootstrap)
+        with Fleet(Lab(broker.bootstrap, folder)) as fleet:
+            yield fleet

@@ -102,21 +102,22 @@ class Jobs:
             if not any(item.passed(check) for item in wanted[live.run]):
                 live.overdue.clear()
                 continue
-            head = event_headers(EventType.CHECK, str(uuid.uuid4()), plan)
-            await self._emit(topics.INFERENCES.name, plan.asset.id.encode(), check.model_dump_json().encode(), head)
+            await self._send(check, plan.created)
 
     async def wake(self, asset: str, run: str) -> None:
         """Have a run looked at, from its own partition, whatever it waits for."""
-        check = RepairCheck(asset=asset, run=run, committed={}, starts={})
+        await self._send(RepairCheck(asset=asset, run=run, committed={}, starts={}), datetime.now(UTC).isoformat())
+
+    async def _send(self, check: RepairCheck, created: str) -> None:
         head = cloudevents.headers(
             id=str(uuid.uuid4()),
             type=EventType.CHECK,
             source="dailies/aggregator",
-            subject=asset,
-            time=datetime.now(UTC).isoformat(),
+            subject=check.asset,
+            time=created,
             schema=SCHEMA_OF[EventType.CHECK],
         )
-        await self._emit(topics.INFERENCES.name, asset.encode(), check.model_dump_json().encode(), head)
+        await self._emit(topics.INFERENCES.name, check.asset.encode(), check.model_dump_json().encode(), head)
 
     async def repair(self, live: Live, check: RepairCheck) -> None:
         """Replace what a check shows to be lost, once it is known for long enough."""

@@ -10,9 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -30,9 +28,11 @@ from schemas.plan import Cancel, Job, NoPlan, Plan
 from schemas.reactions import Progress, Reaction
 from schemas.types import EventType
 from streams import topics
-from streams.connect import QUIET, admin_client, watermarks
+from streams.connect import QUIET, admin_client, offsets, watermarks
 from streams.deadletters import DeadLetter
 from streams.record import Record
+
+ASK_SECONDS = 5.0
 
 READ = tuple(topic for topic in topics.TOPICS if topic is not topics.AGGREGATOR_CHANGELOG)
 CHUNK_TOPICS = frozenset(topic.name for topic in topics.CHUNKS.values())
@@ -283,18 +283,13 @@ class Reader:
     def drained(self) -> bool:
         """Whether everything that lies on the topics is read. False also where Kafka does not answer."""
         with self._lock:
-            read = {TopicPartition(*place): offset for place, offset in self._next.items()}
+            read = dict(self._next)
         try:
-            ends = {place: future.result().offset for place, future in self._ask(read, OffsetSpec.latest())}
-            starts = {place: future.result().offset for place, future in self._ask(read, OffsetSpec.earliest())}
+            ends = offsets(self._admin, read, OffsetSpec.latest(), ASK_SECONDS)
+            starts = offsets(self._admin, read, OffsetSpec.earliest(), ASK_SECONDS)
         except KafkaException:
             return False
         return all(max(read[place], starts[place]) >= end for place, end in ends.items())
-
-    def _ask(self, places: Iterable[TopicPartition], which: OffsetSpec) -> Iterable[tuple[TopicPartition, Future[Any]]]:
-        return self._admin.list_offsets(
-            {TopicPartition(p.topic, p.partition): which for p in places}, request_timeout=5
-        ).items()
 
     def close(self) -> None:
         self._stop.set()

@@ -10,27 +10,24 @@ import pytest
 
 from processors.analyse import analyse
 from processors.equal import differences
-from streams import admin, letterbox, topics
+from streams import letterbox, topics
 from streams.client import find
-from streams.local.broker import Broker
 from streams.producer import Deliveries, make_producer
-from tests.fleet import Fleet, noise
-from tests.lab import Lab, wait_for
+from tests.fleet import Fleet, fleet_in, noise
+from tests.lab import wait_for
+from tests.stack import options
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
 TASKS = ("loudness", "audio-qc")
-OPTIONS = tuple(part for task in TASKS for part in ("--task", task))
+OPTIONS = options(TASKS)
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    folder = tmp_path_factory.mktemp("fleet")
-    with Broker(folder / "kafka") as broker:
-        admin.apply(broker.bootstrap)
-        with Fleet(Lab(broker.bootstrap, folder)) as found:
-            found.double("infers_fragile", task="loudness", n=1, fault=str(folder / "fault"))
-            yield found
+    with fleet_in(tmp_path_factory.mktemp("fleet")) as found:
+        found.double("infers_fragile", task="loudness", n=1, fault=str(found.lab.folder / "fault"))
+        yield found
 
 
 def letters(fleet: Fleet, *options: str) -> list[dict[str, object]]:

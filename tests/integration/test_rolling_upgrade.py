@@ -13,29 +13,26 @@ from processors.equal import differences
 from schemas.cell import CellResult, CellStatus
 from schemas.events import ContentMetadata
 from schemas.types import EventType
-from streams import admin, topics
+from streams import topics
 from streams.aggregator.anew import ROUNDS
 from streams.client import read_all
-from streams.local.broker import Broker
 from streams.record import Record
-from tests.fleet import Fleet, noise
-from tests.lab import Lab, wait_for
+from tests.fleet import Fleet, fleet_in, noise
+from tests.lab import wait_for
+from tests.stack import options
 
 # The short form of it is tests/unit/test_versions.py.
 pytestmark = [pytest.mark.kafka, pytest.mark.long, pytest.mark.timeout(600)]
 
 TASKS = ("loudness", "audio-qc")
-OPTIONS = tuple(part for task in TASKS for part in ("--task", task))
+OPTIONS = options(TASKS)
 OTHER_MAJOR = "2.0.0"
 
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    folder = tmp_path_factory.mktemp("fleet")
-    with Broker(folder / "kafka") as broker:
-        admin.apply(broker.bootstrap)
-        with Fleet(Lab(broker.bootstrap, folder)) as found:
-            yield found
+    with fleet_in(tmp_path_factory.mktemp("fleet")) as found:
+        yield found
 
 
 @contextmanager
