@@ -21,7 +21,7 @@ from processors.tasks.base import Runner
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 from schemas.plan import TaskRef
-from streams import inference, log
+from streams import flow, inference, log
 from streams.app import make_app, raw_topic
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
@@ -63,6 +63,19 @@ def fails_on_bad(settings: Settings, o: dict[str, Any]) -> faust.App:
 
     app.agent(raw_topic(app, o["topic"]))(guard.agent(handle))
     return app
+
+
+def loses_membership(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """A client whose search for the group's coordinator ends in an error that it knows nothing of."""
+
+    async def coordinator_lookup(kind: int, key: str) -> int:
+        raise AssertionError("an error inside the client")
+
+    def broken(client: Any) -> None:
+        client.coordinator_lookup = coordinator_lookup
+
+    flow.look_again_without_brokers = broken
+    return fails_on_bad(settings, o)
 
 
 def keeps_last(settings: Settings, o: dict[str, Any]) -> faust.App:
@@ -190,7 +203,7 @@ def serve_hanging(settings: Settings, o: dict[str, Any], state_file: Path) -> in
 
 WORKERS: dict[str, Callable[[Settings, dict[str, Any]], faust.App]] = {
     work.__name__: work
-    for work in (kills_itself, fails_on_bad, keeps_last, infers_deadly, infers_fragile, infers_other_version)
+    for work in (kills_itself, fails_on_bad, loses_membership, keeps_last, infers_deadly, infers_fragile, infers_other_version)
 }
 
 
