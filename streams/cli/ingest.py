@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from processors.source import to_uri
+from processors.policy import to_uri
 from streams.cli import common, render
 from streams.client import Follower, Upload, publish
 from streams.local.state import bootstrap_of
