@@ -20,6 +20,9 @@ from streams.local.state import bootstrap_of
 EXIT_INCOMPLETE = 3
 EXIT_UNPROCESSABLE = 4
 
+AWAY = "Kafka does not answer. It has the uploads: waiting for it to come back (Ctrl-C ends the waiting, not the analysis) …"
+BACK = "Kafka is back."
+
 
 def ingest(
     uris: Annotated[list[str], typer.Argument(help="URIs, or paths of local files.", metavar="URI…")],
@@ -69,8 +72,12 @@ def follow(follower: Follower, uploads: list[Upload], *, as_json: bool = False, 
     with Progress(*columns, TextColumn("{task.fields[stage]}"), TimeElapsedColumn(), console=errors) as bars:
         lines = {u.id: bars.add_task(u.uri.rsplit("/", 1)[-1], total=1.0, stage=u.stage) for u in uploads}
         said: set[str] = set()
+        away = False
         while len(said) < len(uploads):
             follower.step(uploads)
+            if away != follower.away:
+                away = follower.away
+                errors.print(f"[yellow]{AWAY if away else BACK}")
             for upload in uploads:
                 bars.update(lines[upload.id], completed=upload.progress, stage=upload.stage)
                 if upload.ended and upload.id not in said:
