@@ -163,7 +163,7 @@ class Budget:
             except KafkaException as error:
                 # The broker is away or a group moves. Nothing is deleted on doubt; the next pass asks again.
                 _log.warning("budget not tended", error=str(error))
-                self._stop.wait(URGENT_SECONDS if self._waiters else CALM_SECONDS)
+            self._stop.wait(URGENT_SECONDS if self._waiters else CALM_SECONDS)
 
     def tend(self) -> None:
         """Ask where the groups are, delete what no needed group has before it, and wake whoever waits for room."""
