@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, cast
 
 import faust
-from faust.types import TP, AppT, CodecArg, FutureMessage
+from faust.types import TP, AppT, CodecArg, EventT, FutureMessage
 from faust.types.stores import KT, VT
 
 from streams.flow import SERVICE_LOGGER
@@ -28,7 +29,9 @@ class DurableTable(faust.Table[KT, VT]):
 
     Traps: a key's partition is that of the event being handled, so a key must always be written from the same partition.
     Values are what was put in: never change one in place. An empty value (``b""``, ``{}``) may vanish at recovery if its
-    key was once deleted. Timers cannot write. Whoever reads must make nothing of keys that were to be deleted.
+    key was once deleted. Timers cannot write. What was read off the table is stale when ``generation`` has changed: partitions
+    came or went, or one of them was read from its changelog just then, which timers run in the middle of. Whoever reads must
+    make nothing of keys that were to be deleted.
     """
 
     logger = SERVICE_LOGGER
@@ -38,6 +41,7 @@ class DurableTable(faust.Table[KT, VT]):
         self._sent: list[FutureMessage] = []
         self._deleted: dict[KT, int | None] = {}
         """Deletions that wait for what was written before them, with their partitions."""
+        self.generation = 0
 
     def send_changelog(
         self,
@@ -83,12 +87,18 @@ class DurableTable(faust.Table[KT, VT]):
 
     async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
         """Drop what belongs to partitions that went away, and start clean on those that came; their recovery follows."""
+        self.generation += 1
         changed = {tp.partition for tp in revoked | newly_assigned if tp.topic == self.changelog_topic_name}
         for key in [key for key, partition in self._partitions.items() if partition in changed]:
             cast(Any, self.data).data.pop(key, None)
             del self._partitions[key]
         self._deleted = {key: partition for key, partition in self._deleted.items() if partition not in changed}
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+
+    def apply_changelog_batch(self, batch: Iterable[EventT[Any]]) -> None:
+        """Take over what the changelog has."""
+        super().apply_changelog_batch(batch)
+        self.generation += 1
 
     def partition_of(self, key: KT) -> int | None:
         """The partition that a key was written from or recovered from; ``None`` for an unknown key."""

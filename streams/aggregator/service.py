@@ -33,7 +33,7 @@ from streams.aggregator.emit import Emit, event_headers
 from streams.aggregator.jobs import Jobs, Repairs
 from streams.aggregator.live import Live
 from streams.aggregator.speaker import Speaker
-from streams.aggregator.store import OtherFormat, RunStore, Table
+from streams.aggregator.store import OtherFormat, RunStore, Table, generation_of
 from streams.metrics import Aggregating
 
 log = structlog.get_logger(__name__)
@@ -75,6 +75,7 @@ class Service:
         self._jobs = Jobs(self._store, emit, repairs, metrics)
         self._speaker = Speaker(self._store, emit, persist, metrics)
         self._live: dict[str, Live] = {}
+        self._generation = generation_of(table)
         self._cause = ""
 
     @property
@@ -96,6 +97,9 @@ class Service:
 
         After any error what is in memory is dropped and read from the table again, so that a retry finds no half-done step.
         """
+        if self._generation != (generation := generation_of(self._table)):
+            self.forget()
+            self._generation = generation
         try:
             await self._dispatch(headers, value)
         except BaseException:

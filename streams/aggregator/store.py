@@ -65,11 +65,19 @@ def decode_cell(data: bytes) -> CellResult:
     return CellResult.from_message(head, data[4 + length :])
 
 
+def generation_of(table: Table) -> int:
+    """What changes when a table changes by other means than being written here; see :class:`streams.durable.DurableTable`."""
+    return int(getattr(table, "generation", 0))
+
+
 class RunStore:
-    """Runs in the table. Keeps an index of keys by run, built at first use and again after :meth:`forget`."""
+    """Runs in the table. Keeps an index of keys by run, built at first use, and again after :meth:`forget` or where the table's
+    ``generation`` has changed.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._generation = generation_of(table)
         self._index: dict[str, set[str]] | None = None
         self._oldest: str | None = None
         """No run that is known here was closed before; None: not looked yet."""
@@ -82,6 +90,9 @@ class RunStore:
         self._created.clear()
 
     def _runs(self) -> dict[str, set[str]]:
+        if self._generation != (generation := generation_of(self._table)):
+            self.forget()
+            self._generation = generation
         if self._index is None:
             self._index = {}
             for key in self._table:

@@ -116,6 +116,7 @@ def test_a_restart_recovers_everything(lab: Lab) -> None:
     async def main() -> None:
         async with running(keeper.make):
             seen.update(keeper.table.items())
+            assert keeper.table.generation > 1, "what was read off it before is stale"
 
     asyncio.run(main())
     assert seen == expected

@@ -102,6 +102,32 @@ def test_the_same_event_comes_wherever_the_changelog_breaks_off(
     assert set(left) == {key for key in left if key.endswith("/closed")}
 
 
+class Recovered(dict[str, bytes]):
+    """A table that a timer looks at while it is being recovered."""
+
+    generation = 0
+
+
+def test_a_look_in_the_middle_of_a_recovery_hides_nothing(tmp_path: Path) -> None:
+    """Another aggregator had the partition, and has died: what it left comes back after the first look."""
+    *before, last = [PLANNED, *messages_of(seeded())]
+    kafka, writer, table, left = Kafka(), SidecarWriter((tmp_path / "side").as_uri()), Recovered(), dict[str, bytes]()
+    other, service = Service(left, writer, kafka.emit), Service(table, writer, kafka.emit)
+
+    async def main() -> None:
+        for headers, value in before:
+            await other.handle(headers, value)
+        assert service.in_flight() == []
+        assert not service.busy
+        table.update(left)
+        table.generation += 1
+        assert service.busy
+        await service.handle(*last)
+
+    asyncio.run(main())
+    assert len(kafka.finals()) == 1
+
+
 def test_what_a_crash_has_left_of_a_closed_run_goes_with_it() -> None:
     kept = {"a/r/closed": b'{"ce_id": "c", "at": "2026-01-01T00:00:00+00:00"}', "a/r/plan": b"{}", "a/r/cell/x": b""}
     store = RunStore(kept)
