@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_libraries_speak_up_only_when_debugging(tmp_path: Path) -> None:
 
 def test_what_a_library_repeats_is_said_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, now = io.StringIO(), 100.0
-    monkeypatch.setattr(log.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     log.configure(Settings(data_dir=tmp_path), stream=out)
     client = logging.getLogger("aiokafka.client")
     for second in range(25):
