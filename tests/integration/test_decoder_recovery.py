@@ -140,7 +140,7 @@ def test_jobs_of_a_partition_that_moves_are_abandoned_and_go_to_its_new_decoder(
 
 
 def test_a_full_partition_that_goes_away_and_comes_back_is_read_again(kafka: Broker, sources: Sources) -> None:
-    """What is read far enough ahead is paused; the client would keep a partition's pause over its going away and coming back."""
+    """What is read far enough ahead is paused, and the client would keep the pause of a partition that comes back."""
     old = sources()
     until(lambda: old.poll(0.1) or old.assigned == 16, "the first has all partitions", 120)
     places = submit(kafka.bootstrap, *(make_job(f"coming-back-{n}", chunks=1) for n in range(80)))
