@@ -2,9 +2,9 @@
 
     python -m scripts.generate_schemas
 
-Kubernetes' come from the OpenAPI document in its Go module, KEDA's and the Prometheus operator's from the CRDs in theirs, Strimzi's from
-its CRD generator on Maven Central, run on the bundled Java. Needs Go and a network; the result is committed, small (no
-descriptions, and only what a kind reaches), so that tests need neither.
+Kubernetes' come from the OpenAPI document in its Go module, KEDA's and the Prometheus operator's from the CRDs in theirs,
+Strimzi's from its CRD generator on Maven Central, run on the bundled Java. Needs Go and a network; the result is committed,
+small (no descriptions, and only what a kind reaches), so that tests need neither.
 """
 
 from __future__ import annotations
@@ -47,10 +47,9 @@ BUILT_IN = {
 
 Schema = dict[str, Any]
 
-KEPT = frozenset(
-    "type properties required items additionalProperties enum anyOf oneOf allOf not pattern minimum maximum minLength maxLength "
-    "minItems maxItems minProperties maxProperties uniqueItems default $ref format".split()
-)
+KEPT = {"type", "format", "enum", "required", "properties", "additionalProperties", "items", "$ref", "pattern", "uniqueItems"}
+KEPT |= {"anyOf", "oneOf", "allOf", "not", "minimum", "maximum"}
+KEPT |= {f"{bound}{what}" for bound in ("min", "max") for what in ("Length", "Items", "Properties")}
 
 
 def strict(schema: Any) -> Any:
@@ -61,8 +60,7 @@ def strict(schema: Any) -> Any:
         return schema
     if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
         return {"type": ["integer", "string"]}
-    kept = {key: value if key in ("enum", "default", "required") else _part(key, value) for key, value in schema.items() if key in KEPT}
-    kept.pop("default", None)
+    kept = {key: value if key in ("enum", "required") else _part(key, value) for key, value in schema.items() if key in KEPT}
     if kept.get("format") in ("int32", "int64", "double", "byte", "date-time"):
         kept.pop("format")
     if "properties" in kept and not schema.get("x-kubernetes-preserve-unknown-fields"):

@@ -7,6 +7,7 @@ topic (KIP-679), and nobody here has a transaction. No role makes topics: ``dail
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -134,5 +135,18 @@ def flat() -> Iterator[tuple[str, Operation, Acl]]:
                 yield role, operation, rule
 
 
+def commands() -> Iterator[str]:
+    """The table as arguments of Kafka's own ``kafka-acls.sh``, a line for each rule; principals are ``User:dailies-ROLE``."""
+    for role, rules in acls().items():
+        for rule in rules:
+            what = f"--{rule.resource} {rule.name}" + (" --resource-pattern-type prefixed" if rule.prefix else "")
+            does = " ".join(f"--operation {operation}" for operation in rule.operations)
+            yield f"--add --allow-principal User:dailies-{role} {does} {what}"
+
+
 def _name(topic: Topic) -> str:
     return topic.name
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{line}\n" for line in commands())

@@ -18,6 +18,9 @@ SUBSCRIBERS = "dailies-subscriber-"
 SIGNALS = "signals"
 """The task group of plain arithmetic: it keeps pace with decoding, and never loads torch."""
 
+STATIC_SESSION_SECONDS = 60
+"""How long the partitions of a member with a lasting name wait for it; whoever has none leaves when it stops."""
+
 _INFERENCE = "dailies-inference-"
 
 
