@@ -55,8 +55,9 @@ lock: $(BIN)/uv ## Resolve dependencies anew: requirements.lock and Kafka's jars
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --quiet --output-file requirements.lock \
 	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 	    --python-version 3.11 --python-platform x86_64-manylinux_2_28
-	@! grep -nE '://' requirements.lock
 	@$(MAKE) --no-print-directory setup
+	@$(BIN)/python -m scripts.lock_images
+	@! grep -nE '://' requirements.lock docker/*.lock
 	@$(BIN)/python scripts/lock_jars.py
 
 clean: ## Remove what was installed and cached here; .dailies with its data stays

@@ -1,4 +1,4 @@
-"""Makes JSON Schemas of the kinds that ``k8s/`` uses: strict ones, for kubeconform, from what each project publishes.
+"""Makes JSON Schemas of the kinds that ``k8s/`` uses, and of ``compose.yaml``: strict ones, from what each project publishes.
 
     python -m scripts.generate_schemas
 
@@ -29,6 +29,7 @@ CRDS = {
         "PrometheusRule",
     ),
 }
+COMPOSE = ("github.com/compose-spec/compose-go/v2", "v2.16.2", "schema/compose-spec.json")
 STRIMZI = "1.2.0"
 STRIMZI_CLASSES = {
     "Kafka": "io.strimzi.api.kafka.model.kafka.Kafka",
@@ -129,6 +130,16 @@ def file_name(version: str, kind: str) -> str:
     return "-".join(filter(None, (kind.lower(), group.partition(".")[0], number))) + ".json"
 
 
+def undescribed(schema: Any) -> Any:
+    """A schema without prose; a field that is called "description" is none, since it is a schema and no text."""
+    if isinstance(schema, list):
+        return [undescribed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    prose = ("description", "title", "$id")
+    return {key: undescribed(value) for key, value in schema.items() if not (key in prose and isinstance(value, str))}
+
+
 def module(path: str, version: str) -> Path:
     """Where a Go module's files lie, fetched if need be."""
     done = subprocess.run(["go", "mod", "download", "-json", f"{path}@{version}"], check=True, capture_output=True, cwd="/")
@@ -171,11 +182,13 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         made = {file_name(version, kind): schema for version, kind, schema in schemas(Path(scratch))}
+    path, version, document = COMPOSE
+    made["compose-spec.json"] = undescribed(json.loads((module(path, version) / document).read_bytes()))
     for old in FOLDER.glob("*.json"):
         old.unlink()
     for name, schema in made.items():
         (FOLDER / name).write_text(json.dumps(schema, separators=(",", ":")) + "\n", encoding="utf-8")
-    versions = {"kubernetes": KUBERNETES[1], **{path: version for path, version, _ in CRDS}, "io.strimzi:api": STRIMZI}
+    versions = {path: version for path, version, _ in (KUBERNETES, *CRDS, COMPOSE)} | {"io.strimzi:api": STRIMZI}
     (FOLDER / "README.md").write_text(_readme(versions), encoding="utf-8")
     sys.stdout.write(f"{len(made)} schemas, {sum(p.stat().st_size for p in FOLDER.iterdir()) >> 10} KiB\n")
 
