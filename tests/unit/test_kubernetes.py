@@ -181,6 +181,8 @@ def test_every_role_has_a_budget_of_disruptions_a_priority_and_requests(found: l
         (container,) = pod(workload)["containers"]
         assert {"cpu", "memory", "ephemeral-storage"} <= set(container["resources"]["requests"])
         assert {"memory", "ephemeral-storage"} <= set(container["resources"]["limits"])
+        scratch = sum(_bytes(v["emptyDir"]["sizeLimit"]) for v in pod(workload)["volumes"] if "emptyDir" in v)
+        assert scratch <= _bytes(container["resources"]["limits"]["ephemeral-storage"])
 
 
 PENDING = {f"DAILIES_KAFKA_{name}" for name in ("SECURITY_PROTOCOL", "SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD")}
