@@ -1,6 +1,6 @@
 """Runs the Dockerfile's steps without a container engine: in fresh Debian roots, by debootstrap and chroot. As root, on Linux.
 
-    python3 scripts/try_dockerfile.py FOLDER [--variant roles] [--keep]
+    python3 scripts/try_dockerfile.py FOLDER [--variant roles] [--base FOLDER]
 
 Debian 12's Python is 3.11, so that a root with it stands for ``python:3.11-slim-bookworm``. What is done: COPY, RUN (with the
 ``pip`` secret, if PIP_CONFIG_FILE names one), ENV, ARG, WORKDIR and USER of both stages; then the image's own command, a role
@@ -105,30 +105,40 @@ class Stage:
         self.run(["sh", "-ec", command])
 
 
-def fresh(folder: Path, base: Path | None) -> Path:
-    """A root with Debian 12 and Python 3.11: a copy of ``base``, if there is one."""
-    if base is not None:
-        subprocess.run(["cp", "-a", str(base), str(folder)], check=True)
-        return folder
+def bootstrap(folder: Path) -> None:
+    """A root with Debian 12 and Python 3.11."""
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
     subprocess.run([*command, *filter(None, [os.environ.get("DEBIAN_MIRROR")])], check=True, stdout=subprocess.DEVNULL)
     for path in FROM_OUTSIDE:
         shutil.copy2(os.path.realpath(path), folder / path.lstrip("/"))
+    if secret := os.environ.get("PIP_CONFIG_FILE"):
+        shutil.copy2(secret, folder / "etc" / "pip.conf")
+
+
+def copied(base: Path, folder: Path) -> Path:
+    """Another root alike, with a /proc of its own."""
+    subprocess.run(["cp", "-a", "--one-file-system", str(base), str(folder)], check=True)
+    subprocess.run(["mount", "-t", "proc", "proc", str(folder / "proc")], check=True)
     return folder
 
 
-def build(text: str, folder: Path, variant: str) -> Stage:
+def removed(folder: Path) -> None:
+    """Unmount what lies below, and remove it."""
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for place in sorted((p for p in mounted if Path(p).is_relative_to(folder)), reverse=True):
+        subprocess.run(["umount", place], check=True)
+    subprocess.run(["rm", "-rf", "--one-file-system", str(folder)], check=True)
+
+
+def build(text: str, folder: Path, base: Path, variant: str) -> Stage:
     """Every instruction, in order; the last stage."""
-    base = fresh(folder / "base", None)
-    if secret := os.environ.get("PIP_CONFIG_FILE"):
-        shutil.copy2(secret, base / "etc" / "pip.conf")
     stages: dict[str, Stage] = {}
     stage = Stage(base)
     for word, rest in instructions(text):
         begun = time.monotonic()
         if word == "FROM":
             name = rest.split(" AS ")[1] if " AS " in rest else "final"
-            stages[name] = stage = Stage(fresh(folder / name, base))
+            stages[name] = stage = Stage(copied(base, folder / name))
         elif word == "ARG":
             name, _, value = rest.partition("=")
             stage.arguments[name] = variant if name == "VARIANT" else value
@@ -168,8 +178,8 @@ def try_out(stage: Stage, text: str, variant: str) -> None:
     missing = stage.run(["sh", "-c", "command -v gcc || command -v pip"], check=False).stdout
     assert not missing, f"build tools in the final stage: {missing}"
     skipped = " ".join(f"! -path '{path}*'" for path in ("/proc", "/tmp", "/var/tmp", "/run", "/dev"))
-    written = stage.run(["sh", "-c", f"find / -xdev -writable -type d {skipped}"])
-    print("writable:", *written.stdout.split())
+    found = stage.run(["sh", "-c", f"find / -xdev -writable -type d {skipped} 2>/dev/null"], check=False)
+    assert sorted(found.stdout.split()) == ["/var/cache/dailies", "/var/lib/dailies"], found.stdout
     group = ["--group", "networks"] if variant == "networks" else ["--group", "signals"]
     role = subprocess.Popen(
         stage.line(["dailies", "run", "inference", *group, "--bootstrap", "127.0.0.1:1"]), stderr=subprocess.PIPE, text=True
@@ -193,15 +203,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the roots go; must not exist")
     parser.add_argument("--variant", choices=("roles", "networks"), default="roles")
-    parser.add_argument("--keep", action="store_true", help="leave the roots there")
+    parser.add_argument("--base", type=Path, help="a Debian root to begin from; made here if it does not exist, and kept")
     options = parser.parse_args()
-    options.folder.mkdir(parents=True)
+    folder = options.folder.resolve()
+    folder.mkdir(parents=True)
+    base = options.base.resolve() if options.base else folder / "base"
     text = (ROOT / "Dockerfile").read_text()
     try:
-        try_out(build(text, options.folder.resolve(), options.variant), text, options.variant)
+        if not base.exists():
+            bootstrap(base)
+        try_out(build(text, folder, base, options.variant), text, options.variant)
     finally:
-        if not options.keep:
-            shutil.rmtree(options.folder)
+        removed(folder)
 
 
 if __name__ == "__main__":
