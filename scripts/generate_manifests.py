@@ -124,7 +124,8 @@ FILES = {
 def text(path: str) -> str:
     """What a file is to hold."""
     make, sources = FILES[path]
-    return HEADER.format(sources=sources) + yaml.safe_dump_all(make(), sort_keys=False, width=120)
+    body: str = yaml.safe_dump_all(make(), sort_keys=False, width=120)
+    return HEADER.format(sources=sources) + body
 
 
 def main() -> None:
