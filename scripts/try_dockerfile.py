@@ -36,6 +36,16 @@ PASSED = (
     "https_proxy",
 )
 
+CONFINED = """
+from processors.sandbox import Child, Limits
+with Child("processors.probe.child:handle", Limits(memory_bytes=1 << 31, cpu_seconds=60)) as child:
+    child.start()
+    for line in open(f"/proc/{child.pid}/status"):
+        name, _, value = line.partition(":")
+        if name in ("CapEff", "NoNewPrivs", "Seccomp"):
+            print(f"{name}:{int(value, 16)}")
+"""
+
 
 def instructions(text: str) -> Iterator[tuple[str, str]]:
     """Instruction and arguments, line by line, continuation lines joined."""
@@ -180,6 +190,9 @@ def try_out(stage: Stage, text: str, variant: str) -> None:
     skipped = " ".join(f"! -path '{path}*'" for path in ("/proc", "/tmp", "/var/tmp", "/run", "/dev"))
     found = stage.run(["sh", "-c", f"find / -xdev -writable -type d {skipped} 2>/dev/null"], check=False)
     assert sorted(found.stdout.split()) == ["/var/cache/dailies", "/var/lib/dailies"], found.stdout
+    confined = stage.run(["setpriv", "--no-new-privs", "--bounding-set=-all", "python", "-c", CONFINED]).stdout
+    assert set(confined.split()) == {"CapEff:0", "NoNewPrivs:1", "Seccomp:2"}, confined
+    print("a probing child is confined without any privilege:", *confined.split())
     group = ["--group", "networks"] if variant == "networks" else ["--group", "signals"]
     role = subprocess.Popen(
         stage.line(["dailies", "run", "inference", *group, "--bootstrap", "127.0.0.1:1"]), stderr=subprocess.PIPE, text=True
