@@ -21,6 +21,7 @@ from tests.lab import wait_for
 from tests.manifests import Manifest
 
 VERSION = "1.37.2"
+KWOK = ("sigs.k8s.io/kwok", "v0.8.0")
 """As in ``scripts/k8s-tools.sh``."""
 
 STAGES = ("node/fast/node-*.yaml", "node/heartbeat-with-lease/node-*.yaml", "pod/fast/pod-*.yaml")

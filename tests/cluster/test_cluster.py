@@ -12,15 +12,12 @@ import yaml
 from scripts.generate_schemas import CRDS, module, strimzi
 from streams.groups import DECODERS
 from streams.topics import SEGMENTS
-from tests.cluster.control_plane import ControlPlane, control_plane, nodes
+from tests.cluster.control_plane import KWOK, ControlPlane, control_plane, nodes
 from tests.kafka import BrokerFactory
 from tests.lab import Lab, wait_for
 from tests.manifests import K8S, OVERLAYS, Manifest, build, named, objects, of_kind, pod
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
-
-KWOK = ("sigs.k8s.io/kwok", "v0.8.0")
-"""As in ``scripts/k8s-tools.sh``."""
 
 
 @pytest.fixture(scope="module")

@@ -32,42 +32,55 @@ def lab(kafka: Broker, tmp_path: Path) -> Lab:
 
 @pytest.mark.parametrize("lasting", [True, False])
 def test_a_restarted_agent_stops_nobody_if_it_has_a_name(lab: Lab, lasting: bool) -> None:
-    """The second case shows that the first says something: without a name, everybody's partitions are revoked."""
+    """It has its partitions and its table again. Without a name everybody's partitions are revoked meanwhile."""
     topic, group = lab.topic("static", 4), lab.name("static")
-    moves: dict[str, int] = {"one": 0, "two": 0}
+    lab.topic("changelog", 4, compact=True, name=f"{group}-seen-changelog")
+    stops: dict[str, int] = {"one": 0, "two": 0}
+    tables: dict[str, faust.Table[str, int]] = {}
 
     def maker(name: str) -> Callable[[], faust.App]:
         def make() -> faust.App:
             settings = Settings(data_dir=lab.folder / name, instance_id=name if lasting else None)
             app = make_app(group, settings, bootstrap=lab.bootstrap)
+            table = tables[name] = app.Table("seen", key_type=str, value_type=int, partitions=4)
 
-            async def moved(*_: object, **__: object) -> None:
-                moves[name] += 1
+            async def stopped(*_: object, **__: object) -> None:
+                stops[name] += 1
 
             async def work(stream: faust.StreamT[bytes]) -> None:
                 async for event in stream.events():
+                    key = str(event.message.partition)
+                    table[key] = table.get(key, 0) + 1
+                    await table.flushed()
                     app.consumer.settle(event.message)  # type: ignore[attr-defined]
 
-            app.on_partitions_revoked.connect(moved, weak=False)
+            app.on_partitions_revoked.connect(stopped, weak=False)
             app.agent(raw_topic(app, topic.name))(work)
             return app
 
         return make
 
+    def partitions(app: faust.App) -> set[str]:
+        return {str(tp.partition) for tp in app.consumer.assignment() if tp.topic == topic.name}
+
+    def one_to_each() -> None:
+        for partition in range(4):
+            lab.send(topic, [(None, b"x")], partition=partition)
+
     async def main() -> None:
         async with running(maker("one")) as one:
             async with running(maker("two")) as two:
-                await until_async(lambda: {len(app.consumer.assignment()) for app in (one, two)} == {2})
-                before = {tp.partition for tp in two.consumer.assignment()}
-                moved = moves["one"]
-            async with running(maker("two")) as two:
-                await until_async(lambda: {len(app.consumer.assignment()) for app in (one, two)} == {2})
-                assert (moves["one"] == moved) is lasting
-                if lasting:
-                    assert {tp.partition for tp in two.consumer.assignment()} == before
-                # And the one that came back works.
-                lab.send(topic, [(None, b"x")] * 3, partition=min(tp.partition for tp in two.consumer.assignment()))
+                await until_async(lambda: len(partitions(one)) == len(partitions(two)) == 2)
+                one_to_each()
                 await until_async(lambda: lab.lag(group, topic) == 0)
+                had, stopped = partitions(two), stops["one"]
+            async with running(maker("two")) as two:
+                await until_async(lambda: len(partitions(one)) == len(partitions(two)) == 2)
+                assert (stops["one"] == stopped) is lasting
+                assert not lasting or partitions(two) == had
+                one_to_each()
+                await until_async(lambda: lab.lag(group, topic) == 0)
+                assert dict(tables["two"].items()) == dict.fromkeys(partitions(two), 2)
 
     asyncio.run(main())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams import topics
-from streams.acls import Operation, acls, flat, task_groups
+from streams.acls import Operation, acls, commands, flat, task_groups
 from streams.decoder.needs import readers
 from streams.groups import inference_group
 from streams.local.roles import INFERENCE_GROUPS, slots
@@ -65,3 +65,11 @@ def test_outsiders_change_nothing_but_what_they_send() -> None:
     changing = set(Operation) - {Operation.READ, Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS}
     changes = {(role, does.value, rule.name) for role, does, rule in flat() if does in changing}
     assert {c for c in changes if c[0] in ("uploader", "subscriber", "autoscaler")} == {("uploader", "Write", "media.uploads")}
+
+
+def test_the_table_can_be_given_to_kafka_s_own_tool() -> None:
+    lines = list(commands())
+    assert len(lines) == sum(len(rules) for rules in acls().values())
+    assert "--add --allow-principal User:dailies-uploader --operation Write --topic media.uploads" in lines
+    reads = "--add --allow-principal User:dailies-subscriber --operation Read"
+    assert f"{reads} --group dailies-subscriber- --resource-pattern-type prefixed" in lines

@@ -12,12 +12,14 @@ import pytest
 import yaml
 
 from scripts.generate_manifests import COMPONENTS, FILES, MADE_OTHERWISE, text
+from scripts.generate_schemas import CRDS, KUBERNETES
 from streams.acls import acls, task_groups
 from streams.cli.roles import Role
 from streams.local.roles import slots
 from streams.roles import STOP_SECONDS
 from streams.settings import Settings
 from streams.topics import TOPICS
+from tests.cluster import control_plane
 from tests.manifests import (
     OVERLAYS,
     ROOT,
@@ -33,6 +35,7 @@ from tests.manifests import (
     pod,
     selects,
 )
+from tests.tools import BUILT
 
 OTHERS = {
     "existing-cluster": ("external-kafka", "kafka-scram", "bucket"),
@@ -339,3 +342,13 @@ def test_images_are_of_this_version() -> None:
     for path in [ROOT / "k8s" / "base", *OVERLAYS]:
         images: list[dict[str, Any]] = yaml.safe_load((path / "kustomization.yaml").read_text()).get("images", [])
         assert {image["newTag"] for image in images} <= {version}
+
+
+def test_tools_are_of_the_versions_that_scripts_build() -> None:
+    script = (ROOT / "scripts" / "install-test-tools.sh").read_text()
+    assert all(f"build {name} {version} " in script for name, version in BUILT.items())
+    script = (ROOT / "scripts" / "k8s-tools.sh").read_text()
+    asked = {"kubernetes": f"v{control_plane.VERSION}", "kwok": control_plane.KWOK[1]}
+    asked["keda"] = next(version for path, version, _ in CRDS if "keda" in path)
+    assert all(f"\n{name}={version.removeprefix('v')}\n" in script for name, version in asked.items())
+    assert KUBERNETES[1] == f"v{control_plane.VERSION}"
