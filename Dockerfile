@@ -32,7 +32,8 @@ RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --no-index -
 FROM ${PYTHON}
 RUN groupadd --gid 10001 dailies \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin dailies \
-    && install -d -o 10001 -g 10001 -m 0750 /var/lib/dailies /var/cache/dailies
+    && install -d -o 10001 -g 10001 -m 0750 /var/lib/dailies /var/cache/dailies \
+    && rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/site-packages/*
 COPY --from=build /opt/dailies /opt/dailies
 ENV PATH=/opt/dailies/bin:$PATH \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \

@@ -193,14 +193,16 @@ def try_out(stage: Stage, text: str, variant: str) -> None:
     confined = stage.run(["setpriv", "--no-new-privs", "--bounding-set=-all", "python", "-c", CONFINED]).stdout
     assert set(confined.split()) == {"CapEff:0", "NoNewPrivs:1", "Seccomp:2"}, confined
     print("a probing child is confined without any privilege:", *confined.split())
-    group = ["--group", "networks"] if variant == "networks" else ["--group", "signals"]
-    role = subprocess.Popen(
-        stage.line(["dailies", "run", "inference", *group, "--bootstrap", "127.0.0.1:1"]), stderr=subprocess.PIPE, text=True
-    )
+    if variant == "networks":
+        stage.run(["python", "-c", "from streams.inference import load, select; load(select('networks'), 'cpu')"])
+        print("the networks load")
+    # Of the roles this one waits for a Kafka that is not there; the others end themselves, to be started again.
+    command = ["dailies", "run", "decoder", "--bootstrap", "127.0.0.1:1"]
+    role = subprocess.Popen(stage.line(command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 120
         while stage.run(health(text), check=False).returncode != 0:
-            assert role.poll() is None, role.stderr.read() if role.stderr else ""
+            assert role.poll() is None, "the role has ended"
             assert time.monotonic() < deadline, "the health check never passed"
             time.sleep(0.5)
         print("the health check passes")
