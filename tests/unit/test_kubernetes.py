@@ -39,6 +39,7 @@ from tests.tools import BUILT
 
 OTHERS = {
     "existing-cluster": ("external-kafka", "kafka-scram", "bucket"),
+    "shared-cache": ("strimzi", "kafka-scram", "bucket", "gpu", "cache-volume"),
     "mutual-tls": ("strimzi", "keda", "kafka-mtls", "bucket", "monitoring"),
 }
 """Combinations of components that no overlay has."""
