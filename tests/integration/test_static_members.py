@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import faust
 import pytest
@@ -14,6 +15,7 @@ from streams import topics
 from streams.app import make_app, raw_topic
 from streams.chunklog import ChunkLog
 from streams.decoder.source_of_jobs import MEMBERS_EACH, JobSource
+from streams.durable import DurableTable
 from streams.groups import DECODERS
 from streams.local.broker import Broker
 from streams.settings import Settings
@@ -36,13 +38,14 @@ def test_a_restarted_agent_stops_nobody_if_it_has_a_name(lab: Lab, lasting: bool
     topic, group = lab.topic("static", 4), lab.name("static")
     lab.topic("changelog", 4, compact=True, name=f"{group}-seen-changelog")
     stops: dict[str, int] = {"one": 0, "two": 0}
-    tables: dict[str, faust.Table[str, int]] = {}
+    tables: dict[str, DurableTable[str, int]] = {}
 
     def maker(name: str) -> Callable[[], faust.App]:
         def make() -> faust.App:
             settings = Settings(data_dir=lab.folder / name, instance_id=name if lasting else None)
             app = make_app(group, settings, bootstrap=lab.bootstrap)
-            table = tables[name] = app.Table("seen", key_type=str, value_type=int, partitions=4)
+            table = cast(DurableTable[str, int], app.Table("seen", key_type=str, value_type=int, partitions=4))
+            tables[name] = table
 
             async def stopped(*_: object, **__: object) -> None:
                 stops[name] += 1
