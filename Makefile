@@ -10,12 +10,12 @@ BIN := .venv/bin
 STAMPS := .venv/stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint accuracy chaos bench lock clean
+.PHONY: help setup demo test lint accuracy chaos k8s bench lock clean
 
 help: ## Show this
 	@echo "Dailies: exact, complete content metadata for every upload. Linux, x86-64, Python 3.11."
 	@echo
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "After 'make setup' the command is $(BIN)/dailies."
 
@@ -47,6 +47,11 @@ chaos: setup ## Kill, crash and cycle; RUNS (100) seeded runs of the fault matri
 	@$(BIN)/python -m tests.chaos.mutants --stack --seed $(SEED) --count $(COUNT)
 	@DAILIES_CYCLES=20 $(BIN)/python -m pytest -o timeout=900 tests/integration/test_supervisor.py -k cycles
 
+k8s: setup ## Hold the manifests to a real API server, kwok's nodes and KEDA (builds them once: 15 minutes)
+	@scripts/install-test-tools.sh
+	@scripts/k8s-tools.sh
+	@$(BIN)/python -m pytest -m cluster tests/cluster
+
 bench: setup ## Measure speed and latency on this machine
 	@$(BIN)/dailies bench speed
 	@$(BIN)/dailies bench reactions
@@ -55,8 +60,9 @@ lock: $(BIN)/uv ## Resolve dependencies anew: requirements.lock and Kafka's jars
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --upgrade --quiet --output-file requirements.lock \
 	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 	    --python-version 3.11 --python-platform x86_64-manylinux_2_28
-	@! grep -nE '://' requirements.lock
 	@$(MAKE) --no-print-directory setup
+	@$(BIN)/python -m scripts.lock_images
+	@! grep -nE '://' requirements.lock docker/*.lock
 	@$(BIN)/python scripts/lock_jars.py
 
 clean: ## Remove what was installed and cached here; .dailies with its data stays

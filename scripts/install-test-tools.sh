@@ -1,39 +1,44 @@
 #!/usr/bin/env bash
-# Installs the tools that only tests need: system packages, and toxiproxy. Does nothing where they are there; says what it could not do.
+# Installs the tools that only tests need: system packages, and what is built with Go. Does nothing where they are there; says what it could not do.
 set -euo pipefail
 
-# Built outside the tree, by version, as in tests/chaos/network.py. A Go older than its go.mod asks for does not do.
-toxiproxy_version=2.12.0
-tools="${DAILIES_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/dailies}/tools/toxiproxy-$toxiproxy_version"
+# Built outside the tree, by name and version, as in tests/tools.py and tests/chaos/network.py.
+cache="${DAILIES_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/dailies}/tools"
 
-no_toxiproxy() {
-    echo "Not built: toxiproxy ($1). Network faults are skipped by name." >&2
+not_built() {
+    echo "Not built: $1 ($2). Tests that need it are skipped by name." >&2
     [ "${DAILIES_REQUIRE_TOOLS:-}" != 1 ] || exit 1
 }
 
-build_toxiproxy() {
-    [ ! -x "$tools/toxiproxy-server" ] || return 0
-    command -v go >/dev/null || { no_toxiproxy "there is no go on the path"; return 0; }
+# name, version, package, the least minor version of Go (an older one than its go.mod asks for does not do), what to call the program
+build() {
+    local name=$1 version=$2 package=$3 least=$4 program=${5:-$1} minor scratch
+    [ ! -x "$cache/$name-$version/$program" ] || return 0
+    command -v go >/dev/null || { not_built "$name" "there is no go on the path"; return 0; }
     minor=$(go env GOVERSION | sed -E 's/^go1\.([0-9]+).*/\1/')
-    [[ "$minor" =~ ^[0-9]+$ ]] && [ "$minor" -ge 23 ] || { no_toxiproxy "$(go env GOVERSION) is too old, 1.23 is needed"; return 0; }
-    echo "Building toxiproxy $toxiproxy_version …"
+    [[ "$minor" =~ ^[0-9]+$ ]] && [ "$minor" -ge "$least" ] ||
+        { not_built "$name" "$(go env GOVERSION) is too old, 1.$least is needed"; return 0; }
+    echo "Building $name $version …"
     scratch=$(mktemp -d)
-    if GOBIN="$scratch" GOTOOLCHAIN=local GOFLAGS=-trimpath CGO_ENABLED=0 \
-        go install "github.com/Shopify/toxiproxy/v2/cmd/server@v$toxiproxy_version" 2>"$scratch/log"; then
-        mkdir -p "$tools" && mv "$scratch/server" "$tools/toxiproxy-server"
+    mkdir "$scratch/bin"
+    if GOBIN="$scratch/bin" GOTOOLCHAIN=local GOFLAGS=-trimpath CGO_ENABLED=0 go install "$package@v$version" 2>"$scratch/log"; then
+        mkdir -p "$cache/$name-$version" && mv "$scratch"/bin/* "$cache/$name-$version/$program"
     else
         tail -n 5 "$scratch/log" >&2
-        no_toxiproxy "go install failed"
+        not_built "$name" "go install failed"
     fi
     rm -rf "$scratch"
 }
 
-build_toxiproxy
+build toxiproxy 2.12.0 github.com/Shopify/toxiproxy/v2/cmd/server 23 toxiproxy-server
+build kustomize 5.8.1 sigs.k8s.io/kustomize/kustomize/v5 24
+build kubeconform 0.8.0 github.com/yannh/kubeconform/cmd/kubeconform 26
 
 missing=()
 command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 command -v mediainfo >/dev/null || missing+=(mediainfo)
 command -v chromium >/dev/null || missing+=(chromium)
+command -v promtool >/dev/null || missing+=(prometheus)
 /sbin/ldconfig -p | grep -q libebur128 || missing+=(libebur128-1)
 [ ${#missing[@]} -eq 0 ] && exit 0
 

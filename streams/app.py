@@ -11,6 +11,7 @@ from yarl import URL
 
 from streams.durable import DurableTable
 from streams.flow import Transport
+from streams.groups import STATIC_SESSION_SECONDS
 from streams.settings import Settings
 from streams.topics import MAX_MESSAGE_BYTES, MIB
 
@@ -42,7 +43,8 @@ def make_app(name: str, settings: Settings, *, bootstrap: str, **overrides: Any)
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": MIB,
         # How fast a dead member is noticed, and how long a living one may take to finish its message.
-        "broker_session_timeout": 10.0,
+        "broker_session_timeout": 10.0 if settings.instance_id is None else float(STATIC_SESSION_SECONDS),
+        "consumer_group_instance_id": settings.instance_id,
         "broker_heartbeat_interval": 3.0,
         "broker_rebalance_timeout": 90.0,
         "broker_request_timeout": 90.0,

@@ -17,6 +17,7 @@ from schemas.reactions import Progress
 from schemas.types import SCHEMA_OF, EventType
 from streams import topics
 from streams.connect import QUIET, watermarks
+from streams.groups import COMMANDS
 from streams.producer import Deliveries, make_producer
 
 POLL_SECONDS = 0.2
@@ -153,7 +154,7 @@ def make_consumer(bootstrap: str, **config: Any) -> Consumer:
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
-            "group.id": f"dailies-cli-{uuid.uuid4()}",
+            "group.id": f"{COMMANDS}{uuid.uuid4()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 50,

@@ -28,6 +28,7 @@ from schemas.uploads import Ignored, Upload, parse_upload
 from streams.app import make_app, publish, raw_topic
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
+from streams.groups import PLANNERS
 from streams.guard import Guard, Killed, Retries
 from streams.log import get_logger
 from streams.metrics import Planning
@@ -37,8 +38,6 @@ from streams.surroundings import REFUSED_SECONDS
 from streams.topics import ASSETS, UPLOADS
 from streams.version import code_version
 from streams.vitals import Vitals
-
-APP = "dailies-planner"
 
 HANDLER = "processors.probe.child:handle"
 
@@ -51,7 +50,7 @@ def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER, vitals: 
     """The planner's app, not yet started. ``handler`` is what the child runs."""
     vitals = vitals or Vitals()
     metrics = Planning(vitals.registry)
-    app = make_app(APP, settings, bootstrap=bootstrap)
+    app = make_app(PLANNERS, settings, bootstrap=bootstrap)
     limits = Limits(settings.probe_seconds, None, settings.probe_memory_bytes, settings.probe_cpu_seconds)
     letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts, refused=REFUSED_SECONDS)
     policy = SourcePolicy(settings.schemes, settings.roots)

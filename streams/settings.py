@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     max_changes: int = Field(1000, description="Changes of size or format in one decode job; more: too_many_changes.")
     repair_look_seconds: float = Field(5, description="How often the aggregator looks for lost results.")
     repair_after_seconds: float = Field(60, description="How long after a result is known to be lost its job is issued again.")
+    instance_id: str | None = Field(
+        None, description="This process's lasting name in its consumer group: it keeps its partitions over a restart."
+    )
     state_file: Path | None = Field(None, description="Where a role writes its state for `dailies status`.")
     health_bind: str = Field("127.0.0.1", description="Address where a role answers /live, /ready and /metrics.")
     health_port: int = Field(0, ge=0, le=65535, description="Port of the same; 0: a free one, written into the state file.")

@@ -10,13 +10,23 @@ from typing import NoReturn
 
 import pytest
 
+from streams.local.jars import cache_dir
+
 MEDIA = Path(__file__).resolve().parent.parent.parent / "shared" / "media"
 REQUIRE_ENV = "DAILIES_REQUIRE_TOOLS"
+BUILT = {"kustomize": "5.8.1", "kubeconform": "0.8.0"}
+"""Versions, as in ``scripts/install-test-tools.sh``."""
 
 
 def require_tool(name: str) -> str:
     """Path of a program; without it the test skips by name, or fails where ``DAILIES_REQUIRE_TOOLS=1``."""
     return shutil.which(name) or _missing(name)
+
+
+def require_built(name: str) -> str:
+    """Path of a program that is built with Go, outside the tree; without it as ``require_tool``."""
+    path = cache_dir() / "tools" / f"{name}-{BUILT[name]}" / name
+    return str(path) if path.exists() else _missing(f"{name} {BUILT[name]}")
 
 
 def require_library(name: str) -> str:

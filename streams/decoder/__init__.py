@@ -61,7 +61,7 @@ def run(
         for worker in workers:
             worker.abandon(message)
 
-    source = JobSource(bootstrap, on_assigned=first_assigned, on_abandoned=abandoned)
+    source = JobSource(bootstrap, on_assigned=first_assigned, on_abandoned=abandoned, instance_id=settings.instance_id)
     log = ChunkLog(bootstrap)
     budget = Budget(settings.chunk_budget_bytes, log, readers(), waits=functools.partial(vitals.health.sign, "budget"))
     metrics.budget(lambda: budget.limit, lambda: budget.waiting, lambda: budget.waiters)

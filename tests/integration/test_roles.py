@@ -14,7 +14,7 @@ import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
 from schemas.errors import SetupError
-from streams import planner
+from streams.groups import PLANNERS
 from streams.guard import EXIT_SOFTWARE
 from streams.local.broker import Broker
 from streams.producer import Deliveries, make_producer
@@ -61,7 +61,7 @@ def test_a_role_starts_works_and_leaves(lab: Lab) -> None:
     for one in State:
         wait_for(lambda one=one: state(lab).items() >= {"pid": process.pid, "state": one.value}.items(), one.value)
     lab.send(UPLOADS, [(None, b'{"Event": "s3:TestEvent"}')])
-    wait_for(lambda: lab.lag(planner.APP, UPLOADS) == 0, "the upload")
+    wait_for(lambda: lab.lag(PLANNERS, UPLOADS) == 0, "the upload")
     process.send_signal(signal.SIGTERM)
     assert process.wait(WAIT_SECONDS) == 0
     entries = [json.loads(line) for line in (lab.folder / "role.log").read_text().splitlines()]
