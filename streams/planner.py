@@ -33,6 +33,7 @@ from streams.guard import Guard, Killed, Retries
 from streams.log import get_logger
 from streams.metrics import Planning
 from streams.record import Record
+from streams.secure import Bootstrap
 from streams.settings import Settings
 from streams.surroundings import REFUSED_SECONDS
 from streams.topics import ASSETS, UPLOADS
@@ -46,7 +47,7 @@ SOURCE = "dailies/planner"
 logger = get_logger(__name__)
 
 
-def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER, vitals: Vitals | None = None) -> faust.App:
+def make(settings: Settings, bootstrap: Bootstrap, *, handler: str = HANDLER, vitals: Vitals | None = None) -> faust.App:
     """The planner's app, not yet started. ``handler`` is what the child runs."""
     vitals = vitals or Vitals()
     metrics = Planning(vitals.registry)
