@@ -26,8 +26,8 @@ BUFFERED_CHUNKS = 4
 def make_app(name: str, settings: Settings, *, bootstrap: Bootstrap, **overrides: Any) -> faust.App:
     """A Faust app of the consumer group ``name``, not yet started.
 
-    ``bootstrap`` says where the cluster is and how to speak with it. ``overrides`` are Faust settings; a role of large messages passes
-    ``stream_buffer_maxsize=BUFFERED_CHUNKS``. Topics are never created: ``dailies topics apply`` does that, the tables'
+    ``bootstrap`` says where the cluster is and how to speak with it. ``overrides`` are Faust settings; a role of large messages
+    passes ``stream_buffer_maxsize=BUFFERED_CHUNKS``. Topics are never created: ``dailies topics apply`` does that, the tables'
     changelogs among them.
     """
     folder = settings.data_dir.resolve() / "faust" / name

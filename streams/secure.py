@@ -86,15 +86,15 @@ class Security:
         elif extra := _named(sasl_mechanism=self.mechanism, sasl_username=self.username, sasl_password=self.given_password,
                              sasl_password_file=self.password_file):  # fmt: skip
             raise SetupError(
-                f"{_and(extra)} {_is(extra)} set, but DAILIES_KAFKA_SECURITY_PROTOCOL is {self.protocol}: set it to SASL_SSL (or "
-                f"SASL_PLAINTEXT), or take {_it(extra)} away."
+                f"{_and(extra)} {_is(extra)} set, but DAILIES_KAFKA_SECURITY_PROTOCOL is {self.protocol}: set it to SASL_SSL "
+                f"(or SASL_PLAINTEXT), or take {_it(extra)} away."
             )
         files = {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file}
         files["key_password_file"] = self.key_password_file
         if not self.tls and (extra := _named(**files)):
             raise SetupError(
-                f"{_and(extra)} {_is(extra)} set, but DAILIES_KAFKA_SECURITY_PROTOCOL is {self.protocol}, which encrypts nothing: set "
-                f"it to {'SASL_SSL' if self.sasl else 'SSL'}, or take {_it(extra)} away."
+                f"{_and(extra)} {_is(extra)} set, but DAILIES_KAFKA_SECURITY_PROTOCOL is {self.protocol}, which encrypts "
+                f"nothing: set it to {'SASL_SSL' if self.sasl else 'SSL'}, or take {_it(extra)} away."
             )
         if (self.cert_file is None) != (self.key_file is None):
             there, missing = ("CERT", "KEY") if self.key_file is None else ("KEY", "CERT")
@@ -113,8 +113,8 @@ class Security:
             raise SetupError(f"{self.protocol} needs a user: set DAILIES_KAFKA_SASL_USERNAME.")
         if (self.given_password is None) == (self.password_file is None):
             raise SetupError(
-                f"{self.protocol} needs one password: set either DAILIES_KAFKA_SASL_PASSWORD_FILE or DAILIES_KAFKA_SASL_PASSWORD, and "
-                f"not {'both' if self.password_file else 'neither'}."
+                f"{self.protocol} needs one password: set either DAILIES_KAFKA_SASL_PASSWORD_FILE or "
+                f"DAILIES_KAFKA_SASL_PASSWORD, and not {'both' if self.password_file else 'neither'}."
             )
 
 

@@ -1,4 +1,4 @@
-"""A real Kafka that lets nobody do anything unasked: SASL_SSL with SCRAM, mutual TLS, Kafka's own authorizer, our table of ACLs."""
+"""A real Kafka that lets nobody do anything unasked: SASL_SSL with SCRAM, mutual TLS, Kafka's authorizer, our ACLs."""
 
 from __future__ import annotations
 

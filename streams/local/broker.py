@@ -37,8 +37,8 @@ class Broker:
 
     Call ``start`` from a thread that outlives the broker (the main thread): Kafka is killed when that thread ends, and so never
     outlives its owner. ``start`` and ``stop`` may be repeated; records, offsets and, where still free, ports stay the same.
-    ``tunnels`` are further listeners, each for clients that come by another address or speak another protocol; ``properties`` are
-    added to Kafka's own settings, and win.
+    ``tunnels`` are further listeners, each for clients that come by another address or speak another protocol; ``properties``
+    are added to Kafka's own settings, and win.
     """
 
     def __init__(

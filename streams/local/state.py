@@ -100,8 +100,9 @@ def named_cluster(settings: Settings) -> Cluster | None:
         return Cluster(settings.bootstrap, security)
     if security.protocol != "PLAINTEXT":
         raise SetupError(
-            f"DAILIES_KAFKA_SECURITY_PROTOCOL is {security.protocol}, but no cluster is named, and the local stack's own Kafka speaks "
-            "PLAINTEXT on loopback: name the cluster (DAILIES_BOOTSTRAP or --bootstrap HOST:PORT), or take DAILIES_KAFKA_… away."
+            f"DAILIES_KAFKA_SECURITY_PROTOCOL is {security.protocol}, but no cluster is named, and the local stack's own Kafka "
+            "speaks PLAINTEXT on loopback: name the cluster (DAILIES_BOOTSTRAP or --bootstrap HOST:PORT), or take "
+            "DAILIES_KAFKA_… away."
         )
     return None
 
