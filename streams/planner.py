@@ -54,7 +54,7 @@ def make(settings: Settings, bootstrap: Bootstrap, *, handler: str = HANDLER, vi
     app = make_app(PLANNERS, settings, bootstrap=bootstrap)
     limits = Limits(settings.probe_seconds, None, settings.probe_memory_bytes, settings.probe_cpu_seconds)
     letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts, refused=REFUSED_SECONDS)
-    policy = SourcePolicy(settings.schemes, settings.roots)
+    policy = settings.source_policy()
     prober = Prober(ChildPair(handler, limits), policy, settings.media_limits(), vitals, metrics)
     ledger = AttemptLedger(settings.data_dir / "attempts" / "planner", settings.attempts)
     cores = settings.decoders or len(os.sched_getaffinity(0))

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from processors.limits import MediaLimits
+from processors.policy import SourcePolicy
 
 GIB = 1 << 30
 
@@ -36,6 +37,9 @@ class Settings(BaseSettings):
     sidecar_uri: str | None = Field(None, description="Where Parquet sidecars go (fsspec); the data folder by default.")
     roots: tuple[str, ...] = Field((), description="Folders or URI prefixes that sources must lie under; empty: anywhere.")
     schemes: tuple[str, ...] = Field(("file", "s3", "https"), description="URI schemes that may be read.")
+    s3_endpoints: dict[str, str] = Field(
+        {}, description="URLs of stores that speak S3, by the scheme of the URIs whose objects they hold (gs, az, s3)."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
     decoders: int = Field(0, description="Decode children per decoder process; 0: one per core.")
     chunk_budget_bytes: int = Field(4 * GIB, description="Bytes of chunks that may wait in Kafka, all decoders together.")
@@ -78,6 +82,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, TOML file, secrets; no dot-env files."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), file_secret_settings
+
+    def source_policy(self) -> SourcePolicy:
+        """What may be read, and where it lies."""
+        return SourcePolicy(self.schemes, self.roots, endpoints=tuple(sorted(self.s3_endpoints.items())))
 
     def media_limits(self) -> MediaLimits:
         """What one asset may ask for."""
