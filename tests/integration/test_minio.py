@@ -68,12 +68,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     minio = Minio(folder / "store", f"{LOOPBACK}:{kafka}", store)
     settings = {
         **minio.environment,
-        "DAILIES_ROOTS": json.dumps(["s3://in", "s3://versions", "s3://shared/tenant-a", "gs://in"]),
+        "DAILIES_ROOTS": json.dumps(["s3://inbox", "s3://versions", "s3://shared/tenant-a", "gs://inbox"]),
         "DAILIES_S3_ENDPOINTS": json.dumps({"gs": minio.endpoint}),
         "DAILIES_REPAIR_LOOK_SECONDS": "0.5",
     }
     with Stack(folder / "data", settings, ("--port", str(kafka))) as stack, minio:
-        minio.bucket("in")
+        minio.bucket("inbox")
         minio.bucket("shared")
         minio.bucket("versions", versioned=True)
         yield Site(minio, stack)
@@ -94,7 +94,7 @@ def direct(site: Site, monkeypatch: pytest.MonkeyPatch) -> Minio:
 
 def test_a_new_object_becomes_an_event(site: Site, sound: Path) -> None:
     """Its key has everything that is encoded in notifications, and the event is that of the file itself."""
-    uri = site.minio.put("in", "films/Der Große + 1 %2B?.wav", sound.read_bytes())
+    uri = site.minio.put("inbox", "films/Der Große + 1 %2B?.wav", sound.read_bytes())
     event = site.final(uri)
     assert event.run.status == "complete" and event.asset.bytes == sound.stat().st_size
     (local,) = site.stack.ingest(sound)
@@ -104,7 +104,7 @@ def test_a_new_object_becomes_an_event(site: Site, sound: Path) -> None:
 
 def test_an_upload_in_parts(site: Site, tmp_path: Path) -> None:
     data = tone_file(tmp_path / "long.wav", 60).read_bytes()
-    uri, etag = site.minio.put_in_parts("in", "parts.wav", [data[: 5 * MIB], data[5 * MIB :]])
+    uri, etag = site.minio.put_in_parts("inbox", "parts.wav", [data[: 5 * MIB], data[5 * MIB :]])
     assert etag.endswith("-2")
     event = site.final(uri)
     assert (event.run.status, event.asset.version) == ("complete", etag)
@@ -116,9 +116,9 @@ def test_tenants_and_other_clouds_names(site: Site, sound: Path) -> None:
     assert site.final(allowed).run.status == "complete"
     refused = site.final(other)
     assert refused.run.status == "unprocessable" and (refused.run.reason or "").startswith("source_refused")
-    site.minio.put("in", "g.wav", sound.read_bytes())
-    (event,) = site.stack.ingest("gs://in/g.wav")
-    assert event.asset.uri == "gs://in/g.wav"
+    site.minio.put("inbox", "g.wav", sound.read_bytes())
+    (event,) = site.stack.ingest("gs://inbox/g.wav")
+    assert event.asset.uri == "gs://inbox/g.wav"
     (elsewhere,) = site.stack.ingest("az://in@acct.blob.core.windows.net/x.wav", status=4)
     assert (elsewhere.run.reason or "").startswith("backend_missing")
 
@@ -151,7 +151,7 @@ def test_an_object_that_is_overwritten_after_it_was_planned(site: Site, sound: P
 def test_a_store_that_is_away_when_it_is_read(site: Site, sound: Path) -> None:
     planner = site.stack.pid("planner-1")
     os.kill(planner, signal.SIGSTOP)
-    uri = site.minio.put("in", "away.wav", sound.read_bytes())
+    uri = site.minio.put("inbox", "away.wav", sound.read_bytes())
     until(lambda: site.minio.spooled() == 0, "the notification to be sent", SECONDS)
     site.minio.stop()
     with socket.create_server((LOOPBACK, site.minio.port)) as nobody:
@@ -166,7 +166,7 @@ def test_kafka_is_away_when_an_object_is_uploaded(site: Site, sound: Path) -> No
     """The store keeps the notification, and sends it when Kafka is back."""
     down = site.stack.dailies("down")
     assert down.returncode == 0, down.stderr
-    uri = site.minio.put("in", "spooled.wav", sound.read_bytes())
+    uri = site.minio.put("inbox", "spooled.wav", sound.read_bytes())
     assert site.minio.spooled() > 0
     up = site.stack.dailies("up", "--detach", *site.stack.up)
     assert up.returncode == 0, up.stderr
@@ -177,9 +177,9 @@ def test_kafka_is_away_when_an_object_is_uploaded(site: Site, sound: Path) -> No
 def test_parts_of_two_states_are_never_mixed(direct: Minio) -> None:
     """Where a bucket has no versions reading ends; where it has, it goes on with the version that was opened."""
     before, after = b"a" * (12 * MIB), b"b" * (12 * MIB)
-    with open_object(direct.put("in", "mixed.bin", before)) as source:
+    with open_object(direct.put("inbox", "mixed.bin", before)) as source:
         assert source.read(10) == before[:10]
-        direct.put("in", "mixed.bin", after)
+        direct.put("inbox", "mixed.bin", after)
         with pytest.raises(SourceChanged):
             source.read()
         assert source.changed()
@@ -190,10 +190,10 @@ def test_parts_of_two_states_are_never_mixed(direct: Minio) -> None:
 
 
 def test_what_the_store_refuses(direct: Minio, monkeypatch: pytest.MonkeyPatch) -> None:
-    for uri in ("s3://in/nothing", "s3://no-such-bucket/x", "s3://in/x?versionId=00000000-0000-0000-0000-000000000000"):
+    for uri in ("s3://inbox/nothing", "s3://no-such-bucket/x", "s3://inbox/x?versionId=00000000-0000-0000-0000-000000000000"):
         with pytest.raises(SourceMissing):
             open_object(uri)
-    uri = direct.put("in", "secret.bin", b"x")
+    uri = direct.put("inbox", "secret.bin", b"x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     with pytest.raises(SourceMissing, match="credentials"):
         open_object(uri, endpoint=direct.endpoint.replace(LOOPBACK, "localhost"))  # another endpoint: a client of its own

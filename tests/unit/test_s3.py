@@ -27,7 +27,7 @@ BODY = random.Random(7).randbytes(12 * MIB)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
     """Waits take no time; how long they would have been."""
     waits: list[float] = []
-    monkeypatch.setattr(objects.time, "sleep", waits.append)
+    monkeypatch.setattr("processors.objects.time.sleep", waits.append)
     yield waits
 
 
@@ -124,8 +124,8 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(objects.time, "sleep", later)
-    monkeypatch.setattr(objects.time, "monotonic", lambda: now)
+    monkeypatch.setattr("processors.objects.time.sleep", later)
+    monkeypatch.setattr("processors.objects.time.monotonic", lambda: now)
     store = Store()
     store.faults += [refusal(503, "SlowDown")] * 1000
     with pytest.raises(ConnectionError, match="503 SlowDown"):
@@ -144,7 +144,9 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         (errors.ParamValidationError(report="Bucket"), SourceRefused, "source_refused"),
     ],
 )
-def test_answers_that_stay_are_said_at_once(fault: Exception, kind: type[Exception], reason: str, hasty: list[float]) -> None:
+def test_answers_that_stay_are_said_at_once(
+    fault: Exception, kind: type[Unprocessable], reason: str, hasty: list[float]
+) -> None:
     store = Store(faults=[fault])
     with pytest.raises(kind) as caught:
         store.open("s3://in/x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import ssl
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_both_clients_are_told_the_same(tmp_path: Path, authority: Authority) ->
     app = make_app("g", Settings(data_dir=tmp_path), bootstrap=there)
     conf = app.conf
     assert [str(url) for url in conf.broker_consumer] == ["kafka://one:1", "kafka://two:2"]
-    for given in (conf.broker_credentials, app.producer.credentials):
+    for given in (conf.broker_credentials, cast(Any, app.producer).credentials):
         assert (given.protocol.value, given.mechanism.value) == ("SASL_SSL", "SCRAM-SHA-512")
         assert (given.username, given.password) == ("decoder", SECRET)
         assert given.ssl_context.verify_mode is ssl.CERT_REQUIRED and given.ssl_context.check_hostname
