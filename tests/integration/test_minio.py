@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from processors.analyse import analyse
 from processors.equal import differences
 from processors.readahead import MIB
 from processors.s3 import open_object
@@ -97,8 +98,7 @@ def test_a_new_object_becomes_an_event(site: Site, sound: Path) -> None:
     uri = site.minio.put("inbox", "films/Der Große + 1 %2B?.wav", sound.read_bytes())
     event = site.final(uri)
     assert event.run.status == "complete" and event.asset.bytes == sound.stat().st_size
-    (local,) = site.stack.ingest(sound)
-    assert {m.id: m.value for m in event.measurements} == {m.id: m.value for m in local.measurements}
+    local = analyse(str(sound), code="test", device="cpu")
     assert differences(event.model_copy(update={"asset": local.asset}), local) == []
 
 
@@ -125,10 +125,8 @@ def test_tenants_and_other_clouds_names(site: Site, sound: Path) -> None:
 
 def test_an_object_that_is_overwritten_after_it_was_planned(site: Site, sound: Path, tmp_path: Path) -> None:
     """The first version's run ends and says why; the second one is planned and complete; nothing of both is mixed."""
-    decoders = [process for process in ("decoder-1",) if site.stack.pid(process)]
-    pids = [site.stack.pid(name) for name in decoders]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    decoder = site.stack.pid("decoder-1")
+    os.kill(decoder, signal.SIGSTOP)
     try:
         uri = site.minio.put("versions", "x.wav", sound.read_bytes())
         first = site.minio.client.head_object(Bucket="versions", Key="x.wav")["VersionId"]
@@ -137,13 +135,12 @@ def test_an_object_that_is_overwritten_after_it_was_planned(site: Site, sound: P
         site.minio.put("versions", "x.wav", longer.read_bytes())
         second = site.minio.client.head_object(Bucket="versions", Key="x.wav")["VersionId"]
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        os.kill(decoder, signal.SIGCONT)
     done = site.final(uri, second)
     assert done.run.status == "complete" and done.asset.bytes == longer.stat().st_size
     given_up = site.final(uri, first)
     assert given_up.run.status == "incomplete"
-    assert {gap.reason for gap in given_up.coverage.gaps} == {"source_changed"}
+    assert {gap.reason.partition(":")[0] for gap in given_up.coverage.gaps} == {"source_changed"}
     (again,) = site.stack.ingest(f"{uri}?versionId={first}")
     assert (again.run.status, again.asset.version, again.asset.bytes) == ("complete", first, sound.stat().st_size)
 
