@@ -6,16 +6,17 @@ SEED ?= 1
 RUNS ?= 100
 COUNT ?= 10000
 UV_VERSION := 0.13.9
+AUDIT_TOOLS := cyclonedx-bom==7.5.0 pip-audit==2.10.1
 BIN := .venv/bin
 STAMPS := .venv/stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint accuracy chaos bench lock clean
+.PHONY: help setup demo test lint accuracy chaos minio audit bench lock clean
 
 help: ## Show this
 	@echo "Dailies: exact, complete content metadata for every upload. Linux, x86-64, Python 3.11."
 	@echo
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "After 'make setup' the command is $(BIN)/dailies."
 
@@ -46,6 +47,14 @@ chaos: setup ## Kill, crash and cycle; RUNS (100) seeded runs of the fault matri
 	@$(BIN)/python -m pytest -m chaos
 	@$(BIN)/python -m tests.chaos.mutants --stack --seed $(SEED) --count $(COUNT)
 	@DAILIES_CYCLES=20 $(BIN)/python -m pytest -o timeout=900 tests/integration/test_supervisor.py -k cycles
+
+minio: ## Build the object store that tests use, or find it (some minutes, once; needs Go)
+	@scripts/minio.sh
+
+audit: setup ## Bill of materials (CycloneDX), licences and known vulnerabilities of what is locked, into build/audit
+	@[ -x build/audit/venv/bin/pip-audit ] || { $(BIN)/uv venv --quiet --python $(BIN)/python build/audit/venv && \
+	    $(BIN)/uv pip install --quiet --python build/audit/venv/bin/python $(AUDIT_TOOLS); }
+	@$(BIN)/python scripts/audit.py build/audit/venv/bin build/audit
 
 bench: setup ## Measure speed and latency on this machine
 	@$(BIN)/dailies bench speed
