@@ -46,7 +46,15 @@ def main() -> int:
 
 def bill(tools: Path, target: Path) -> dict[str, Any]:
     """The bill of materials of the installed environment, with hashes from the lock and Kafka's jars beside it."""
-    command = [tools / "cyclonedx-py", "environment", sys.executable, "--pyproject", PROJECT, "--mc-type", "application"]
+    command: list[str | Path] = [
+        tools / "cyclonedx-py",
+        "environment",
+        sys.executable,
+        "--pyproject",
+        PROJECT,
+        "--mc-type",
+        "application",
+    ]
     made = subprocess.run([*command, "--output-reproducible", "--of", "JSON"], check=True, capture_output=True, text=True)
     sbom: dict[str, Any] = json.loads(made.stdout)
     hashes = locked()
@@ -114,7 +122,17 @@ def said(entry: dict[str, Any]) -> str:
 
 def vulnerabilities(tools: Path, target: Path) -> int | None:
     """How many are known of what the lock names; None where no database could be asked."""
-    command = [tools / "pip-audit", "--disable-pip", "--require-hashes", "-r", LOCK, "--progress-spinner", "off", "-f", "json"]
+    command: list[str | Path] = [
+        tools / "pip-audit",
+        "--disable-pip",
+        "--require-hashes",
+        "-r",
+        LOCK,
+        "--progress-spinner",
+        "off",
+        "-f",
+        "json",
+    ]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     try:
         entries = json.loads(done.stdout)["dependencies"]

@@ -33,6 +33,8 @@ from streams.secure import Cluster, Security
 from streams.settings import Settings
 from tests.certificates import Authority, Pair
 
+OWNER = "owner"
+"""A super user, for what one user alone does."""
 STRANGER = "stranger"
 """Who can log in and has no rule."""
 
@@ -111,7 +113,7 @@ class Secured:
         """Users with passwords and the table of ACLs, made by the super user that the loopback listener takes everybody for."""
         client = AdminClient({"bootstrap.servers": self.broker.bootstrap})
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-        names = [*acls(), STRANGER]
+        names = [*acls(), STRANGER, OWNER]
         upserts = [UserScramCredentialUpsertion(n, info, self.password(n).read_text().strip().encode()) for n in names]
         _done(client.alter_user_scram_credentials(upserts).values())
         _done(client.create_acls(list(_bindings())).values())
@@ -150,7 +152,7 @@ def _properties(authority: Authority) -> dict[str, str]:
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow.everyone.if.no.acl.found": "false",
         # Who comes by the plain loopback listener, the controller and the test itself among them.
-        "super.users": "User:ANONYMOUS",
+        "super.users": f"User:ANONYMOUS;User:{OWNER}",
         **{f"listener.name.{SCRAM.lower()}.{key}": value for key, value in (shared | scram).items()},
         **{f"listener.name.{MUTUAL.lower()}.{key}": value for key, value in (shared | mutual).items()},
     }

@@ -34,9 +34,9 @@ from streams.groups import DECODERS, PLANNERS, SUBSCRIBERS, inference_group
 from streams.secure import connection
 from tests.decoding import render
 from tests.lab import wait_for
-from tests.secured import ROLES, STRANGER, Secured, outcome, refused, secured_broker
+from tests.secured import OWNER, ROLES, STRANGER, Secured, outcome, refused, secured_broker
 from tests.sound import tone_file
-from tests.stack import QUICK
+from tests.stack import QUICK, Stack
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -99,6 +99,15 @@ def test_a_clip_and_a_sound_go_the_whole_way(roles: Secured, tmp_path: Path) -> 
 
 def _logs(roles: Secured) -> str:
     return "".join(path.read_text() for path in roles.folder.glob("*.log"))
+
+
+def test_a_supervisor_runs_every_role_on_a_secured_cluster(secured: Secured, tmp_path: Path) -> None:
+    with Stack(tmp_path / "stack", secured.environment(OWNER)) as stack:
+        shown = stack.dailies("status", "--json")
+        found = {entry["role"]: (entry["state"], entry["lag"]) for entry in json.loads(shown.stdout)}
+        assert set(found) == {"kafka", "planner", "decoder", "inference", "aggregator"}
+        assert {state for state, _ in found.values()} == {"ready"}
+        assert found["planner"][1] in (0, None)  # None before the group has ever committed
 
 
 def test_the_aggregator_sees_where_readers_are(secured: Secured) -> None:
