@@ -6,11 +6,12 @@ SEED ?= 1
 RUNS ?= 100
 COUNT ?= 10000
 UV_VERSION := 0.13.9
+AUDIT_TOOLS := cyclonedx-bom==7.5.0 pip-audit==2.10.1
 BIN := .venv/bin
 STAMPS := .venv/stamps
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint accuracy chaos k8s bench lock clean
+.PHONY: help setup demo test lint accuracy chaos k8s minio audit bench lock clean
 
 help: ## Show this
 	@echo "Dailies: exact, complete content metadata for every upload. Linux, x86-64, Python 3.11."
@@ -51,6 +52,14 @@ k8s: setup ## Hold the manifests to a real API server, kwok's nodes and KEDA (bu
 	@scripts/install-test-tools.sh
 	@scripts/k8s-tools.sh
 	@$(BIN)/python -m pytest -m cluster tests/cluster
+
+minio: ## Build the object store that tests use, or find it (some minutes, once; needs Go)
+	@scripts/minio.sh
+
+audit: setup ## Bill of materials (CycloneDX), licences and known vulnerabilities of what is locked, into build/audit
+	@[ -x build/audit/venv/bin/pip-audit ] || { $(BIN)/uv venv --quiet --python $(BIN)/python build/audit/venv && \
+	    $(BIN)/uv pip install --quiet --python build/audit/venv/bin/python $(AUDIT_TOOLS); }
+	@$(BIN)/python scripts/audit.py build/audit/venv/bin build/audit
 
 bench: setup ## Measure speed and latency on this machine
 	@$(BIN)/dailies bench speed

@@ -21,6 +21,7 @@ from bench.pipeline import LIGHT, Disagreement
 from processors.source import to_uri
 from schemas.events import ContentMetadata
 from streams.client import Follower, Upload, publish
+from streams.secure import Bootstrap
 
 MIB = 1 << 20
 SAMPLE_SECONDS = 1.0
@@ -85,7 +86,9 @@ def resident(pid: int) -> int:
     return total
 
 
-def many(folder: Path, clips: Sequence[Path], bootstrap: str, pids: dict[str, int], *, assets: int, console: Console) -> None:
+def many(
+    folder: Path, clips: Sequence[Path], bootstrap: Bootstrap, pids: dict[str, int], *, assets: int, console: Console
+) -> None:
     """Send copies of some clips through the stack, and print each role's memory. Raises ``Disagreement``."""
     waiting = list(range(assets))
     under_way: dict[str, tuple[Upload, Path]] = {}
@@ -118,7 +121,7 @@ def many(folder: Path, clips: Sequence[Path], bootstrap: str, pids: dict[str, in
     report(f"{assets} short assets", sampler.curves, console)
 
 
-def one(clip: Path, frames: int, bootstrap: str, pids: dict[str, int], *, console: Console) -> None:
+def one(clip: Path, frames: int, bootstrap: Bootstrap, pids: dict[str, int], *, console: Console) -> None:
     """Send one long asset through the stack, and print each role's memory. Raises ``Disagreement``."""
     upload = Upload(to_uri(str(clip)))
     sampler = Sampler(pids, lambda: upload.progress)

@@ -21,6 +21,7 @@ from processors.source import to_uri
 from processors.tasks import registry
 from schemas.events import ContentMetadata
 from streams.client import Follower, Upload, publish
+from streams.secure import Bootstrap
 
 LIGHT = tuple(name for name, task in registry().items() if task.spec.group != "networks")
 """Tasks whose cost is the same on every machine: without the networks."""
@@ -66,7 +67,7 @@ def timed(contender: Contender, pids: list[int]) -> Iterator[None]:
 class Pipeline:
     """The running stack, asked to analyse the clip again and again: each time as a new version of the file."""
 
-    def __init__(self, bootstrap: str, clip: Path, tasks: tuple[str, ...]) -> None:
+    def __init__(self, bootstrap: Bootstrap, clip: Path, tasks: tuple[str, ...]) -> None:
         self._bootstrap, self._clip, self._tasks = bootstrap, clip, tasks
         self.event: ContentMetadata | None = None
 
@@ -85,7 +86,7 @@ class Pipeline:
 
 
 def compare(
-    clip: Path, bootstrap: str, stack_pids: list[int], *, rounds: int, tasks: tuple[str, ...], console: Console
+    clip: Path, bootstrap: Bootstrap, stack_pids: list[int], *, rounds: int, tasks: tuple[str, ...], console: Console
 ) -> None:
     """Check that all agree, then time them in turn and print the table. Raises ``Disagreement``."""
     cores = os.cpu_count() or 1

@@ -34,6 +34,7 @@ from schemas.types import EventType
 from streams import topics
 from streams.client import Follower, Upload, make_consumer, publish, read_all
 from streams.record import Record
+from streams.secure import Bootstrap
 
 GOAL_SECONDS = 0.3
 POLL_SECONDS = 0.2
@@ -53,7 +54,7 @@ class Sample:
 class ChunkTimes:
     """Notes when each chunk was produced, while it still lies in Kafka: what has been read is deleted from its topic."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Bootstrap) -> None:
         self._consumer = make_consumer(bootstrap)
         places = [(topic.name, partition) for topic in topics.CHUNKS.values() for partition in range(topic.partitions)]
         self._consumer.assign([TopicPartition(name, partition, OFFSET_END) for name, partition in places])
@@ -78,7 +79,7 @@ class ChunkTimes:
         return self._found
 
 
-def measure(clip: Path, bootstrap: str, *, uploads: int, console: Console) -> None:
+def measure(clip: Path, bootstrap: Bootstrap, *, uploads: int, console: Console) -> None:
     """Check the result, offer uploads at half load, and print the delays of all reactions. Raises ``Disagreement``."""
     copies = [shutil.copy(clip, clip.with_stem(f"{clip.stem}-{number}")) for number in range(uploads + 2)]
     console.print("Checking the result, and how long one upload takes …")
@@ -96,7 +97,7 @@ def measure(clip: Path, bootstrap: str, *, uploads: int, console: Console) -> No
     console.print(_table(list(samples(bootstrap, {event.run.id for event in finals}, chunks))))
 
 
-def _timed(bootstrap: str, path: Path) -> float:
+def _timed(bootstrap: Bootstrap, path: Path) -> float:
     begun = time.monotonic()
     (event,) = _offer(bootstrap, [path], every=0)
     seconds = time.monotonic() - begun
@@ -105,7 +106,7 @@ def _timed(bootstrap: str, path: Path) -> float:
     return seconds
 
 
-def _offer(bootstrap: str, paths: list[Path], *, every: float) -> list[ContentMetadata]:
+def _offer(bootstrap: Bootstrap, paths: list[Path], *, every: float) -> list[ContentMetadata]:
     """Publish an upload every so many seconds and wait for all final events."""
     waiting = [Upload(to_uri(str(path))) for path in paths]
     offered: list[Upload] = []
@@ -122,7 +123,7 @@ def _offer(bootstrap: str, paths: list[Path], *, every: float) -> list[ContentMe
     return events
 
 
-def samples(bootstrap: str, runs: set[str], chunks: Mapping[ChunkName, float]) -> Iterator[Sample]:
+def samples(bootstrap: Bootstrap, runs: set[str], chunks: Mapping[ChunkName, float]) -> Iterator[Sample]:
     """The delay of each reaction of some runs that a chunk or cell has brought about; ``chunks`` has each chunk's time."""
     cells: dict[str, tuple[CellKey, float]] = {}
     for record in _records(bootstrap, topics.INFERENCES):
@@ -139,7 +140,7 @@ def samples(bootstrap: str, runs: set[str], chunks: Mapping[ChunkName, float]) -
         yield Sample(key.task, record.timestamp - at)
 
 
-def _records(bootstrap: str, topic: topics.Topic) -> Iterable[Record]:
+def _records(bootstrap: Bootstrap, topic: topics.Topic) -> Iterable[Record]:
     return (Record.from_confluent(message) for message in read_all(bootstrap, topic))
 
 

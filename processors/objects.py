@@ -1,25 +1,46 @@
-"""Sources that are read by byte ranges through a cache of blocks; S3 objects through fsspec."""
+"""Sources that are read by byte ranges, with few requests, and with patience where the other side is away for a while."""
 
 from __future__ import annotations
 
 import errno
 import io
+import random
+import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import TypeVar
 
-import fsspec
-from fsspec.caching import BlockCache
-
+from processors.readahead import ReadAhead
 from processors.source import Source
 from processors.waiting import Sign, signs_of_life
-from schemas.errors import SourceMissing, Unprocessable
 
-BLOCK_BYTES = 4 << 20
-BLOCKS = 8
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 300.0
+"""For how long an object store that does not answer, or is busy, is asked again. Probing has a limit of its own."""
+FIRST_WAIT_SECONDS = 0.2
+LONGEST_WAIT_SECONDS = 10.0
+
+
+def patiently(ask: Callable[[], T], *, seconds: float = PATIENCE_SECONDS) -> T:
+    """What ``ask`` gives; it is asked again where it raises a ``ConnectionError`` or ``TimeoutError``, for so many seconds.
+
+    The waits grow from 0.2 s to 10 s and are spread at random, so that the clients of a store that comes back do not all
+    come at once. Raises what the last try raised.
+    """
+    deadline = time.monotonic() + seconds
+    wait = FIRST_WAIT_SECONDS
+    while True:
+        try:
+            return ask()
+        except (ConnectionError, TimeoutError):
+            if time.monotonic() + wait > deadline:
+                raise
+        time.sleep(wait * random.uniform(0.5, 1.0))
+        wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
 
 class RangedSource(Source):
-    """A source of ``size`` bytes that ``fetch(start, end)`` gives in pieces; at most 32 MiB of them are kept."""
+    """A source of ``size`` bytes that ``fetch(start, end)`` gives in pieces; at most 40 MiB of them are kept."""
 
     def __init__(self, uri: str, size: int, version: str, fetch: Callable[[int, int], bytes]) -> None:
         super().__init__()
@@ -31,7 +52,7 @@ class RangedSource(Source):
         self._at = 0
         self._fetch_part = fetch
         self._sign: Sign | None = None
-        self._cache = BlockCache(BLOCK_BYTES, self._missing, size, BLOCKS)
+        self._cache = ReadAhead(self._missing, size)
 
     def while_waiting(self, sign: Sign) -> None:
         """Call ``sign`` now and then while an answer is waited for."""
@@ -39,7 +60,7 @@ class RangedSource(Source):
 
     def _missing(self, start: int, end: int) -> bytes:
         with signs_of_life(self._sign):
-            return self._fetch_part(start, min(end, self._size))
+            return self._fetch_part(start, end)
 
     def readable(self) -> bool:
         """Always."""
@@ -64,58 +85,6 @@ class RangedSource(Source):
     def read(self, size: int | None = -1) -> bytes:
         """Up to ``size`` bytes; none at the end."""
         end = self._size if size is None or size < 0 else min(self._size, self._at + size)
-        data = cast(bytes, self._cache._fetch(self._at, end))
+        data = self._cache.read(self._at, end)
         self._at += len(data)
         return data
-
-
-class _S3Source(RangedSource):
-    def __init__(self, uri: str, filesystem: Any) -> None:
-        self._files = filesystem
-        info = self._info(uri)
-        key = {"version_id": info["VersionId"]} if _real_version(info) else {}
-        path = uri.partition("://")[2]
-        super().__init__(
-            uri, int(info["size"]), _version(info), lambda start, end: filesystem.cat_file(path, start=start, end=end, **key)
-        )
-
-    def _info(self, uri: str) -> dict[str, Any]:
-        try:
-            info: dict[str, Any] = self._files.info(uri.partition("://")[2])
-        except (FileNotFoundError, PermissionError) as error:
-            raise SourceMissing(f"{uri}: {error}") from error
-        if info["type"] != "file":
-            raise SourceMissing(f"{uri} is not an object")
-        return info
-
-    def changed(self) -> bool:
-        """Whether the key now holds another version."""
-        self._files.invalidate_cache()
-        try:
-            return _version(self._info(self.uri)) != self.version
-        except SourceMissing:
-            return True
-
-
-def _real_version(info: dict[str, Any]) -> bool:
-    return info.get("VersionId") not in (None, "", "null")
-
-
-def _version(info: dict[str, Any]) -> str:
-    if _real_version(info):
-        return str(info["VersionId"])
-    etag = str(info.get("ETag") or "").strip('"')
-    return etag or f"{info.get('LastModified')}-{info['size']}"
-
-
-def open_object(uri: str) -> RangedSource:
-    """Open an S3 object. Endpoint and credentials are fsspec's and AWS's own settings (``AWS_*``, ``FSSPEC_S3_*``).
-
-    Raises ``SourceMissing``, and ``Unprocessable`` (``backend_missing``) where the package for S3 is not installed.
-    """
-    scheme = uri.partition(":")[0]
-    try:
-        filesystem = fsspec.filesystem(scheme)
-    except ImportError as error:
-        raise Unprocessable(f"{scheme}: sources cannot be read here: {error}", reason="backend_missing") from error
-    return _S3Source(uri, filesystem)

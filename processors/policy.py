@@ -11,10 +11,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-from schemas.errors import SourceRefused
+from schemas.errors import SourceRefused, Unprocessable
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(file):/")
 WEB_PORTS = {"http": 80, "https": 443}
+ELSEWHERE = {
+    "gs": "Google Cloud Storage is read through its S3 interface: set DAILIES_S3_ENDPOINTS to "
+    '{"gs": "https://storage.googleapis.com"} and the AWS_… variables to an HMAC key',
+    "az": 'Azure Blob Storage is read through a gateway that speaks S3: set DAILIES_S3_ENDPOINTS to {"az": "https://…"}',
+}
+"""Schemes that upload events may bring and that nothing here reads by itself, with what to do about it."""
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -25,25 +31,31 @@ class SourcePolicy:
     """What may be read.
 
     ``schemes`` are the allowed URI schemes. ``roots`` are folders or URI prefixes that a source must lie under; empty:
-    anywhere. ``private_addresses`` lets web sources be on private, loopback and link-local addresses. JSON-able by
-    ``dataclasses.asdict``; :meth:`from_json` is the inverse.
+    anywhere. ``private_addresses`` lets web sources be on private, loopback and link-local addresses. ``endpoints`` are schemes
+    (``gs``, ``az``) with the URL of a store that speaks S3 and holds their objects; ``s3`` itself may be one of them, and what
+    is named there is allowed. JSON-able by ``dataclasses.asdict``; :meth:`from_json` is the inverse.
     """
 
     schemes: tuple[str, ...] = ("file", "s3", "https")
     roots: tuple[str, ...] = ()
     private_addresses: bool = False
+    endpoints: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> SourcePolicy:
         """The inverse of ``dataclasses.asdict``, from lists or tuples."""
-        return cls(tuple(body["schemes"]), tuple(body["roots"]), bool(body.get("private_addresses", False)))
+        endpoints = tuple((str(scheme), str(url)) for scheme, url in body.get("endpoints", ()))
+        return cls(tuple(body["schemes"]), tuple(body["roots"]), bool(body.get("private_addresses", False)), endpoints)
 
     def check(self, uri: str) -> None:
         """Raise ``SourceRefused`` if a normalised URI may not be read. Of a file only the scheme: its real path is
-        what counts (:meth:`check_path`).
+        what counts (:meth:`check_path`). ``Unprocessable`` (``backend_missing``) says of other clouds' schemes what to set.
         """
         scheme = uri.partition(":")[0]
-        if scheme not in self.schemes:
+        mapped = scheme in dict(self.endpoints)
+        if scheme in ELSEWHERE and not mapped:
+            raise Unprocessable(f"{uri}: {ELSEWHERE[scheme]}", reason="backend_missing")
+        if scheme not in self.schemes and not mapped:
             raise SourceRefused(f"the scheme of {uri} is not allowed; allowed are {', '.join(self.schemes)}")
         if scheme != "file" and self.roots and not any(_under(uri, to_uri(root)) for root in self.roots):
             raise SourceRefused(f"{uri} is not under an allowed root")

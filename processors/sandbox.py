@@ -27,6 +27,9 @@ from processors.sandbox_child import OWN, PREFIX, WAITING
 from schemas import errors
 from schemas.errors import ChildCrashed, ChildOutOfMemory, ChildTimeout, Unprocessable
 
+SECRETS = ("DAILIES_KAFKA_",)
+STORES = ("AWS_", "FSSPEC_")
+"""How the names of variables begin that may hold secrets: of Kafka, and of object stores."""
 START_SECONDS = 60.0
 """How long a child may take to import its handler, on however busy a machine."""
 PIPE_BYTES = 1 << 20
@@ -146,7 +149,7 @@ class Child:
             return
         limits = orjson.dumps(self.limits).decode()
         command = [sys.executable, "-P", "-m", "processors.sandbox_child", self.handler, limits, str(os.getpid())]
-        self._process = _Process(command, _environment())
+        self._process = _Process(command, _environment(network=self.limits.network))
         head, _ = self._receive(START_SECONDS)
         if head != {OWN: "ready"}:
             self._raise(head)
@@ -253,11 +256,16 @@ class Child:
             process.end(kill=kill)
 
 
-def _environment() -> dict[str, str]:
-    """The parent's environment and module path; one thread per maths library, whose pools cost start-up and memory."""
+def _environment(*, network: bool) -> dict[str, str]:
+    """The parent's environment and module path; one thread per maths library, whose pools cost start-up and memory.
+
+    Without the secrets that a child has no use for: those of Kafka, and of object stores where it can reach none.
+    """
+    hidden = SECRETS if network else SECRETS + STORES
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     path = os.pathsep.join(entry or os.curdir for entry in sys.path)
-    return {**os.environ, **threads, "PYTHONPATH": path}
+    return {**environment, **threads, "PYTHONPATH": path}
 
 
 def _unprocessable(head: dict[str, Any]) -> Unprocessable:

@@ -1,7 +1,7 @@
 """The one way to open media: ``open_source(uri, policy)``. FFmpeg itself opens no file and no socket.
 
-Files are read through a plain descriptor, S3 objects through fsspec, and web resources through :mod:`processors.web`,
-because fsspec's own web file system resolves names and follows redirects out of our sight.
+Files are read through a plain descriptor, objects through :mod:`processors.s3`, and web resources through
+:mod:`processors.web`, because fsspec's own web file system resolves names and follows redirects out of our sight.
 """
 
 from __future__ import annotations
@@ -56,10 +56,11 @@ def open_source(uri: str, policy: SourcePolicy) -> Source:
         from processors.web import WebSource
 
         return WebSource(uri, policy)
-    if scheme == "s3":
-        from processors.objects import open_object
+    endpoint = dict(policy.endpoints).get(scheme)
+    if scheme == "s3" or endpoint is not None:
+        from processors.s3 import open_object
 
-        return open_object(uri)
+        return open_object(uri, endpoint=endpoint)
     raise SourceRefused(f"{uri}: sources are read from file, s3 and https, not from {scheme}")
 
 

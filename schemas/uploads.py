@@ -1,4 +1,4 @@
-"""What arrives on media.uploads: S3 and MinIO bucket notifications, CloudEvents, and plain ``{"uri": …}``."""
+"""What arrives on media.uploads: object stores' notifications (S3, MinIO, Google, Azure), CloudEvents, plain ``{"uri": …}``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 import orjson
 from pydantic import Field, ValidationError
 
+from schemas import clouds
 from schemas.cloudevents import as_mapping
 from schemas.errors import WireError
 from schemas.ids import identity
@@ -87,6 +88,8 @@ class _Envelope:
 
     id: str
     time: str
+    type: str = ""
+    subject: str | None = None
 
 
 def parse_upload(
@@ -105,11 +108,17 @@ def parse_upload(
     if content_type == STRUCTURED or (isinstance(body, dict) and "specversion" in body and "ce_id" not in known):
         body, envelope = _structured(body, envelope)
     elif "ce_id" in known:
-        envelope = _envelope(known["ce_id"].decode(errors="replace"), known.get("ce_time"), envelope)
+        kind, subject = (known.get(name, b"").decode(errors="replace") for name in ("ce_type", "ce_subject"))
+        envelope = _envelope(known["ce_id"].decode(errors="replace"), known.get("ce_time"), envelope, kind, subject or None)
     if not isinstance(body, dict):
         raise WireError("an upload event's data is not a JSON object")
     if "Records" in body or body.get("Event") == "s3:TestEvent":
         return _notification(body, envelope)
+    if clouds.is_azure(envelope.type):
+        return _stored(clouds.azure(envelope.type, body, envelope.subject), envelope)
+    if clouds.is_google(envelope.type, body):
+        attributes = {name: value.decode(errors="replace") for name, value in known.items()}
+        return _stored(clouds.google(envelope.type, body, attributes), envelope)
     return Uploads([_plain(body, envelope)])
 
 
@@ -126,19 +135,31 @@ def _json(value: bytes | None) -> Any:
         raise WireError(f"not JSON: {error}") from error
 
 
-def _envelope(id: object, time: bytes | str | None, fallback: _Envelope) -> _Envelope:
+def _stored(found: clouds.Found, envelope: _Envelope) -> Uploads | Ignored:
+    """The object that another cloud's store has told of. It is known by what it is: stores tell of one thing more than once."""
+    if found is None:
+        return Ignored("no event of a new object")
+    time = _time(found.time) if found.time else envelope.time
+    return Uploads([Upload(uri=found.uri, id=identity(*found.parts), time=time, version=found.version)])
+
+
+def _envelope(
+    id: object, time: bytes | str | None, fallback: _Envelope, kind: str = "", subject: str | None = None
+) -> _Envelope:
     if not isinstance(id, str) or not id:
         raise WireError("a CloudEvent without an id")
     if isinstance(time, bytes):
         time = time.decode(errors="replace")
-    return _Envelope(id, _time(time) if time else fallback.time)
+    return _Envelope(id, _time(time) if time else fallback.time, kind, subject)
 
 
 def _structured(event: Any, fallback: _Envelope) -> tuple[Any, _Envelope]:
     if not isinstance(event, dict):
         raise WireError("a structured CloudEvent is not a JSON object")
     _expect_upload(str(event.get("type")).encode("utf-8", "replace"))
-    envelope = _envelope(event.get("id"), event.get("time"), fallback)
+    subject = event.get("subject")
+    kind = str(event.get("type") or "")
+    envelope = _envelope(event.get("id"), event.get("time"), fallback, kind, subject if isinstance(subject, str) else None)
     if "data_base64" not in event:
         return event.get("data"), envelope
     try:

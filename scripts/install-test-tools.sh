@@ -34,6 +34,9 @@ build toxiproxy 2.12.0 github.com/Shopify/toxiproxy/v2/cmd/server 23 toxiproxy-s
 build kustomize 5.8.1 sigs.k8s.io/kustomize/kustomize/v5 24
 build kubeconform 0.8.0 github.com/yannh/kubeconform/cmd/kubeconform 26
 
+minio="${tools%/*}/minio-7aac2a2c5b7c/minio"
+[ -x "$minio" ] || command -v minio >/dev/null || echo "Not here: MinIO (make minio builds it). Its tests are skipped by name." >&2
+
 missing=()
 command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 command -v mediainfo >/dev/null || missing+=(mediainfo)

@@ -22,6 +22,7 @@ from confluent_kafka.admin import (
 
 from schemas.errors import BrokerError, SetupError
 from streams.connect import admin_client
+from streams.secure import Bootstrap
 from streams.topics import TOPICS, Topic
 
 METADATA_SECONDS = 10.0
@@ -53,7 +54,7 @@ class Applied:
         return bool(self.created or self.corrected or self.grown)
 
 
-def describe(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> dict[str, Description]:
+def describe(bootstrap: Bootstrap, topics: Iterable[Topic] = TOPICS) -> dict[str, Description]:
     """The declared topics that exist, by name.
 
     Raises:
@@ -69,7 +70,7 @@ def describe(bootstrap: str, topics: Iterable[Topic] = TOPICS) -> dict[str, Desc
     }
 
 
-def apply(bootstrap: str, topics: Sequence[Topic] = TOPICS, *, add_partitions: bool = False) -> Applied:
+def apply(bootstrap: Bootstrap, topics: Sequence[Topic] = TOPICS, *, add_partitions: bool = False) -> Applied:
     """Creates what is missing and corrects settings that differ; doing it again changes nothing. Returns when all are usable.
 
     Partitions are added only with ``add_partitions``: keys move to other partitions then, so that order within a key and the
@@ -94,14 +95,14 @@ def apply(bootstrap: str, topics: Sequence[Topic] = TOPICS, *, add_partitions: b
     return done
 
 
-def _topics(client: AdminClient, bootstrap: str) -> dict[str, TopicMetadata]:
+def _topics(client: AdminClient, bootstrap: Bootstrap) -> dict[str, TopicMetadata]:
     try:
         return dict(client.list_topics(timeout=METADATA_SECONDS).topics)
     except KafkaException as error:
         raise BrokerError(f"no Kafka answers at {bootstrap}: {error.args[0].str()}") from error
 
 
-def _partitions(client: AdminClient, bootstrap: str) -> dict[str, int]:
+def _partitions(client: AdminClient, bootstrap: Bootstrap) -> dict[str, int]:
     return {name: len(topic.partitions) for name, topic in _topics(client, bootstrap).items() if topic.error is None}
 
 
@@ -146,7 +147,7 @@ def _fenced(error: KafkaError) -> bool:
     return error.code() == KafkaError.INVALID_REPLICATION_FACTOR and "fenced" in error.str()
 
 
-def _await_leaders(client: AdminClient, bootstrap: str, topics: Sequence[Topic]) -> None:
+def _await_leaders(client: AdminClient, bootstrap: Bootstrap, topics: Sequence[Topic]) -> None:
     """A topic is created before its partitions have a leader: a producer that is too early fails."""
     deadline = time.monotonic() + VISIBLE_SECONDS
     wanted = {topic.name for topic in topics}

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import faust
+from faust.auth import Credentials, SSLCredentials
 from faust.types import TopicT
 from yarl import URL
 
 from streams.durable import DurableTable
 from streams.flow import Transport
 from streams.groups import STATIC_SESSION_SECONDS
+from streams.secure import Bootstrap, Security, cluster
 from streams.settings import Settings
 from streams.topics import MAX_MESSAGE_BYTES, MIB
 
@@ -22,17 +24,19 @@ BUFFERED_CHUNKS = 4
 """The same where one message is megabytes."""
 
 
-def make_app(name: str, settings: Settings, *, bootstrap: str, **overrides: Any) -> faust.App:
+def make_app(name: str, settings: Settings, *, bootstrap: Bootstrap, **overrides: Any) -> faust.App:
     """A Faust app of the consumer group ``name``, not yet started.
 
-    ``bootstrap`` is ``host:port``, several with commas. ``overrides`` are Faust settings; a role of large messages passes
-    ``stream_buffer_maxsize=BUFFERED_CHUNKS``. Topics are never created: ``dailies topics apply`` does that, the tables'
+    ``bootstrap`` says where the cluster is and how to speak with it. ``overrides`` are Faust settings; a role of large messages
+    passes ``stream_buffer_maxsize=BUFFERED_CHUNKS``. Topics are never created: ``dailies topics apply`` does that, the tables'
     changelogs among them.
     """
     folder = settings.data_dir.resolve() / "faust" / name
     folder.parent.mkdir(parents=True, exist_ok=True)
+    there = cluster(bootstrap)
     options: dict[str, Any] = {
-        "broker": [URL(f"kafka://{server.strip()}") for server in bootstrap.split(",")],
+        "broker": [URL(f"kafka://{server.strip()}") for server in there.servers.split(",")],
+        "broker_credentials": _credentials(there.security),
         "datadir": folder,
         "autodiscover": False,
         # What waits in memory, and when an offset is committed.
@@ -66,6 +70,16 @@ def make_app(name: str, settings: Settings, *, bootstrap: str, **overrides: Any)
     app = faust.App(name, **(options | overrides))
     app.transport = Transport(app.conf.broker_consumer, app)
     return app
+
+
+def _credentials(security: Security) -> Credentials | None:
+    """What Faust hands to every consumer and producer that it makes."""
+    context = security.context if security.tls else None
+    if security.sasl:
+        return faust.SASLCredentials(
+            username=security.username, password=security.password(), mechanism=security.mechanism, ssl_context=context
+        )
+    return None if context is None else SSLCredentials(context)
 
 
 def raw_topic(app: faust.App, *names: str) -> TopicT:

@@ -13,6 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.connect import Bystander, Place, offsets
 from streams.log import CLIENT_LOGGER, get_logger
+from streams.secure import Bootstrap, connection
 
 _log = get_logger(__name__)
 
@@ -29,14 +30,14 @@ _STALE = (KafkaError.FENCED_LEADER_EPOCH, KafkaError._TIMED_OUT)
 class ChunkLog:
     """The chunk topics as an administrator sees them. Methods raise ``KafkaException`` where the broker does not answer."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Bootstrap) -> None:
         self._bootstrap = bootstrap
         self._admin = self._connected()
         self._bystanders: dict[str, Bystander] = {}
         self._lock = threading.Lock()
 
     def _connected(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self._bootstrap}, logger=logging.getLogger(CLIENT_LOGGER))
+        return AdminClient(connection(self._bootstrap), logger=logging.getLogger(CLIENT_LOGGER))
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -19,6 +19,7 @@ from streams import topics
 from streams.connect import QUIET, watermarks
 from streams.groups import COMMANDS
 from streams.producer import Deliveries, make_producer
+from streams.secure import Bootstrap, connection
 
 POLL_SECONDS = 0.2
 
@@ -43,7 +44,7 @@ class Upload:
         return self.metadata is not None or self.refused is not None
 
 
-def publish(bootstrap: str, uploads: Iterable[Upload], **request: Any) -> None:
+def publish(bootstrap: Bootstrap, uploads: Iterable[Upload], **request: Any) -> None:
     """Publish one upload event each. ``request`` holds the optional fields (:class:`schemas.uploads.UploadData`)."""
     body = {name: value for name, value in request.items() if value is not None}
     deliveries = Deliveries(make_producer(bootstrap))
@@ -69,7 +70,7 @@ class Follower:
 
     TOPICS = (topics.ASSETS, topics.REACTIONS, topics.METADATA, topics.DEAD_LETTERS)
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Bootstrap) -> None:
         self._bootstrap = bootstrap
         self._consumer = make_consumer(bootstrap, error_cb=self._failed)
         self.away = False
@@ -149,11 +150,11 @@ def _refused(uploads: list[Upload], head: cloudevents.Headers) -> bool:
     return False
 
 
-def make_consumer(bootstrap: str, **config: Any) -> Consumer:
+def make_consumer(bootstrap: Bootstrap, **config: Any) -> Consumer:
     """A consumer that belongs to no group and commits nothing. Its connection trouble is told to ``error_cb`` alone."""
     return Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **connection(bootstrap),
             "group.id": f"{COMMANDS}{uuid.uuid4()}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
@@ -165,7 +166,7 @@ def make_consumer(bootstrap: str, **config: Any) -> Consumer:
     )
 
 
-def read_all(bootstrap: str, topic: topics.Topic) -> Iterator[Message]:
+def read_all(bootstrap: Bootstrap, topic: topics.Topic) -> Iterator[Message]:
     """Every record that the topic holds now, partition by partition."""
     consumer = make_consumer(bootstrap)
     try:
@@ -183,7 +184,7 @@ def read_all(bootstrap: str, topic: topics.Topic) -> Iterator[Message]:
         consumer.close()
 
 
-def find(bootstrap: str, asset: str, *, run: str | None = None) -> ContentMetadata | None:
+def find(bootstrap: Bootstrap, asset: str, *, run: str | None = None) -> ContentMetadata | None:
     """The newest final event of an asset, by its id, the start of its id, or its URI; None if there is none yet."""
     found, newest = None, -1
     for message in read_all(bootstrap, topics.METADATA):

@@ -10,6 +10,8 @@ from typing import Any, Self
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from streams.secure import Bootstrap, connection
+
 RETRY_SECONDS = 0.1
 
 _ELECTING = (
@@ -36,12 +38,12 @@ QUIET.propagate = False
 """For clients whose connection trouble is their caller's, who is told of it anyway."""
 
 
-def admin_client(bootstrap: str, **config: Any) -> AdminClient:
+def admin_client(bootstrap: Bootstrap, **config: Any) -> AdminClient:
     """An admin client that keeps its own connection trouble to itself: what it asks for raises anyway."""
-    return AdminClient({"bootstrap.servers": bootstrap, "socket.connection.setup.timeout.ms": 2000, **config}, logger=QUIET)
+    return AdminClient({**connection(bootstrap), "socket.connection.setup.timeout.ms": 2000, **config}, logger=QUIET)
 
 
-def cluster_id(bootstrap: str, timeout: float = 1.0) -> str | None:
+def cluster_id(bootstrap: Bootstrap, timeout: float = 1.0) -> str | None:
     """The id of the cluster that answers there with at least one broker, or None: a metadata answer, never a sleep."""
     try:
         client = admin_client(bootstrap, **{"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100})
@@ -96,9 +98,9 @@ class Bystander:
     loading or moving, it ends the process by a segmentation fault (librdkafka issue 5040).
     """
 
-    def __init__(self, bootstrap: str, group: str) -> None:
+    def __init__(self, bootstrap: Bootstrap, group: str) -> None:
         self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "enable.auto.offset.store": False},
+            {**connection(bootstrap), "group.id": group, "enable.auto.commit": False, "enable.auto.offset.store": False},
             logger=QUIET,
         )
 

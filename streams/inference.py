@@ -31,6 +31,7 @@ from streams.guard import Guard, Killed, ProcessLost, Retries
 from streams.log import get_logger
 from streams.metrics import GpuMemory, Inferring
 from streams.record import Record
+from streams.secure import Bootstrap
 from streams.settings import Settings
 from streams.surroundings import REFUSED_SECONDS
 from streams.topics import CHUNKS, INFERENCES
@@ -98,7 +99,7 @@ def _planned(refs: Any) -> dict[str, Planned | None]:
 
 
 def make(
-    settings: Settings, bootstrap: str, *, group: str, tasks: Sequence[str] | None = None, vitals: Vitals | None = None
+    settings: Settings, bootstrap: Bootstrap, *, group: str, tasks: Sequence[str] | None = None, vitals: Vitals | None = None
 ) -> faust.App:
     """The inference app of one task group, its tasks loaded, not yet started.
 

@@ -22,6 +22,7 @@ from streams.connect import watermarks
 from streams.deadletters import PREFIX, DeadLetter
 from streams.producer import Deliveries
 from streams.record import Record
+from streams.secure import Bootstrap
 
 MARKER = f"{PREFIX}replayed"
 
@@ -65,7 +66,7 @@ class Letter:
         return any((self.asset or "").startswith(name) or self.uri == name for name in names if name)
 
 
-def read(bootstrap: str) -> list[Letter]:
+def read(bootstrap: Bootstrap) -> list[Letter]:
     """Every letter that is kept, the oldest first; one that was written twice counts once."""
     return letters(Record.from_confluent(message) for message in read_all(bootstrap, topics.DEAD_LETTERS))
 
@@ -120,7 +121,7 @@ def matching(
     ]
 
 
-def original(bootstrap: str, letter: Letter) -> Record:
+def original(bootstrap: Bootstrap, letter: Letter) -> Record:
     """The original record whole, also where the letter only refers to it. Raises ``NoSuchLetter`` if it is gone."""
     dead = letter.dead
     if not dead.referred:
@@ -132,7 +133,7 @@ def original(bootstrap: str, letter: Letter) -> Record:
     return found
 
 
-def _record_at(bootstrap: str, at: Record) -> Record | None:
+def _record_at(bootstrap: Bootstrap, at: Record) -> Record | None:
     consumer = make_consumer(bootstrap)
     try:
         place = TopicPartition(at.topic, at.partition, at.offset)

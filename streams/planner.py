@@ -33,6 +33,7 @@ from streams.guard import Guard, Killed, Retries
 from streams.log import get_logger
 from streams.metrics import Planning
 from streams.record import Record
+from streams.secure import Bootstrap
 from streams.settings import Settings
 from streams.surroundings import REFUSED_SECONDS
 from streams.topics import ASSETS, UPLOADS
@@ -46,14 +47,14 @@ SOURCE = "dailies/planner"
 logger = get_logger(__name__)
 
 
-def make(settings: Settings, bootstrap: str, *, handler: str = HANDLER, vitals: Vitals | None = None) -> faust.App:
+def make(settings: Settings, bootstrap: Bootstrap, *, handler: str = HANDLER, vitals: Vitals | None = None) -> faust.App:
     """The planner's app, not yet started. ``handler`` is what the child runs."""
     vitals = vitals or Vitals()
     metrics = Planning(vitals.registry)
     app = make_app(PLANNERS, settings, bootstrap=bootstrap)
     limits = Limits(settings.probe_seconds, None, settings.probe_memory_bytes, settings.probe_cpu_seconds)
     letters, retries = DeadLetters(app, sent=vitals.dead_lettered), Retries(settings.attempts, refused=REFUSED_SECONDS)
-    policy = SourcePolicy(settings.schemes, settings.roots)
+    policy = settings.source_policy()
     prober = Prober(ChildPair(handler, limits), policy, settings.media_limits(), vitals, metrics)
     ledger = AttemptLedger(settings.data_dir / "attempts" / "planner", settings.attempts)
     cores = settings.decoders or len(os.sched_getaffinity(0))

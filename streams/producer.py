@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from schemas.errors import DeliveryFailed
 from streams.log import CLIENT_LOGGER, get_logger
+from streams.secure import Bootstrap, connection
 from streams.topics import MAX_MESSAGE_BYTES
 
 _log = get_logger(__name__)
@@ -24,13 +25,13 @@ QUEUE_KIB = 96 << 10
 _POLL_SECONDS = 0.01
 
 
-def producer_config(bootstrap: str, **overrides: Any) -> dict[str, Any]:
+def producer_config(bootstrap: Bootstrap, **overrides: Any) -> dict[str, Any]:
     """The settings of an idempotent producer whose keys land on the same partitions as a Java or Faust producer's.
 
     There is no compression: raw planes and samples hardly shrink, and the time is the decoder's.
     """
     return {
-        "bootstrap.servers": bootstrap,
+        **connection(bootstrap),
         "enable.idempotence": True,
         "acks": "all",
         "partitioner": "murmur2_random",
@@ -45,7 +46,7 @@ def producer_config(bootstrap: str, **overrides: Any) -> dict[str, Any]:
     }
 
 
-def make_producer(bootstrap: str, **overrides: Any) -> Producer:
+def make_producer(bootstrap: Bootstrap, **overrides: Any) -> Producer:
     """A producer with :func:`producer_config`."""
     return Producer(producer_config(bootstrap, **overrides), logger=logging.getLogger(CLIENT_LOGGER))
 

@@ -31,6 +31,7 @@ from streams.client import Upload, read_all
 from streams.letterbox import ABOUT_ASSETS, Letter, NoSuchLetter, Replayed
 from streams.producer import Delivered, Deliveries, make_producer
 from streams.record import Record
+from streams.secure import Bootstrap
 
 REPLAY_OF = "replay_of"
 """The header of a record that is published again: the letter's id."""
@@ -66,7 +67,7 @@ class Replays:
     refused: tuple[str, ...]
 
 
-def requests(bootstrap: str, assets: set[str]) -> dict[str, list[Request]]:
+def requests(bootstrap: Bootstrap, assets: set[str]) -> dict[str, list[Request]]:
     """What was asked for, by asset: as final events tell it first, then as the plans of the last days do, in their order."""
     found: dict[str, list[Request]] = {asset: [] for asset in assets}
     if not assets:
@@ -79,7 +80,7 @@ def requests(bootstrap: str, assets: set[str]) -> dict[str, list[Request]]:
     return found
 
 
-def _about(bootstrap: str, topic: topics.Topic, assets: set[str]) -> Iterable[Record]:
+def _about(bootstrap: Bootstrap, topic: topics.Topic, assets: set[str]) -> Iterable[Record]:
     keys = {asset.encode() for asset in assets}
     return (Record.from_confluent(m) for m in read_all(bootstrap, topic) if (m.key() or b"") in keys)
 
@@ -166,7 +167,7 @@ def _times(letters: Iterable[Letter]) -> int:
     return max((replayed.times for letter in letters for replayed in letter.replays), default=0)
 
 
-def perform(bootstrap: str, replays: Sequence[Replay]) -> list[Upload]:
+def perform(bootstrap: Bootstrap, replays: Sequence[Replay]) -> list[Upload]:
     """Publish the replays, then mark their letters; the uploads that can be followed. Raises ``DeliveryFailed``."""
     producer = make_producer(bootstrap)
     deliveries = Deliveries(producer)

@@ -20,6 +20,7 @@ from streams import log
 from streams.guard import EXIT_SOFTWARE
 from streams.probes import ProbeServer
 from streams.pulse import pulse
+from streams.secure import Bootstrap
 from streams.settings import Settings
 from streams.vitals import Vitals
 
@@ -60,7 +61,7 @@ def write_state(path: Path | None, state: State, address: Address | None = None)
 
 
 def run_role(
-    name: str, settings: Settings, *, bootstrap: str, group: str | None = None, tasks: Sequence[str] | None = None
+    name: str, settings: Settings, *, bootstrap: Bootstrap, group: str | None = None, tasks: Sequence[str] | None = None
 ) -> int:
     """Run a role until SIGTERM or SIGINT; returns the exit status, 0 after a clean end.
 
@@ -80,7 +81,7 @@ def run_role(
 
 
 def _app_maker(
-    name: str, settings: Settings, bootstrap: str, group: str | None, tasks: Sequence[str] | None, vitals: Vitals
+    name: str, settings: Settings, bootstrap: Bootstrap, group: str | None, tasks: Sequence[str] | None, vitals: Vitals
 ) -> MakeApp:
     # Imported here: a role pays only for what it uses, and the planner must not pay for torch.
     match name:
@@ -156,7 +157,7 @@ def _end(reason: BaseException | None) -> None:
     os._exit(EXIT_SOFTWARE)
 
 
-def _run_decoder(settings: Settings, bootstrap: str, vitals: Vitals, address: Address) -> int:
+def _run_decoder(settings: Settings, bootstrap: Bootstrap, vitals: Vitals, address: Address) -> int:
     from streams import decoder
 
     stop = threading.Event()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from processors.limits import MediaLimits
+from processors.policy import SourcePolicy
 
 GIB = 1 << 30
 
@@ -20,9 +21,25 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path(".dailies"), description="Folder of the local stack: Kafka's data, logs, state, sidecars.")
     bootstrap: str | None = Field(None, description="Bootstrap servers of an existing cluster; else the local stack's.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How clients speak with the brokers of `bootstrap`."
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN"] | None = Field(
+        None, description="How clients log in; SCRAM-SHA-512 by default."
+    )
+    kafka_sasl_username: str | None = Field(None, description="Who logs in.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="The password; rather name a file.")
+    kafka_sasl_password_file: Path | None = Field(None, description="A file with the password alone.")
+    kafka_ca_file: Path | None = Field(None, description="PEM file of the authorities of the brokers; else the machine's.")
+    kafka_cert_file: Path | None = Field(None, description="PEM file of the client's certificate with its chain (mTLS).")
+    kafka_key_file: Path | None = Field(None, description="PEM file of its private key.")
+    kafka_key_password_file: Path | None = Field(None, description="A file with what the private key is encrypted with.")
     sidecar_uri: str | None = Field(None, description="Where Parquet sidecars go (fsspec); the data folder by default.")
     roots: tuple[str, ...] = Field((), description="Folders or URI prefixes that sources must lie under; empty: anywhere.")
     schemes: tuple[str, ...] = Field(("file", "s3", "https"), description="URI schemes that may be read.")
+    s3_endpoints: dict[str, str] = Field(
+        {}, description="URLs of stores that speak S3, by the scheme of the URIs whose objects they hold (gs, az, s3)."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
     decoders: int = Field(0, description="Decode children per decoder process; 0: one per core.")
     chunk_budget_bytes: int = Field(4 * GIB, description="Bytes of chunks that may wait in Kafka, all decoders together.")
@@ -68,6 +85,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, TOML file, secrets; no dot-env files."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), file_secret_settings
+
+    def source_policy(self) -> SourcePolicy:
+        """What may be read, and where it lies."""
+        return SourcePolicy(self.schemes, self.roots, endpoints=tuple(sorted(self.s3_endpoints.items())))
 
     def media_limits(self) -> MediaLimits:
         """What one asset may ask for."""

@@ -15,6 +15,7 @@ from schemas.reactions import Progress, Reaction
 from streams import topics
 from streams.client import POLL_SECONDS, make_consumer, read_all
 from streams.connect import watermarks
+from streams.secure import Bootstrap
 
 TOPICS = (topics.REACTIONS, topics.METADATA)
 
@@ -30,7 +31,7 @@ class Heard:
 class Watcher:
     """Hears media.reactions and media.metadata from now on, or from the beginning of what is kept."""
 
-    def __init__(self, bootstrap: str, *, beginning: bool = False) -> None:
+    def __init__(self, bootstrap: Bootstrap, *, beginning: bool = False) -> None:
         self._consumer = make_consumer(bootstrap)
         places = [TopicPartition(t.name, p, OFFSET_BEGINNING) for t in TOPICS for p in range(t.partitions)]
         if not beginning:
@@ -67,7 +68,7 @@ def concerns(event: Reaction | Progress | ContentMetadata, asset: str) -> bool:
     return event.asset.id.startswith(asset) or event.asset.uri == asset
 
 
-def planned(bootstrap: str, asset: str) -> tuple[str, str] | None:
+def planned(bootstrap: Bootstrap, asset: str) -> tuple[str, str] | None:
     """Asset id and run of the newest plan for an asset that is named by its id, the start of it, or its URI."""
     found = None
     for message in read_all(bootstrap, topics.ASSETS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -50,7 +51,7 @@ def probe(uri: str, policy: SourcePolicy, limits: MediaLimits = DEFAULT) -> Medi
     ``not_media``, ``no_streams`` (nothing in it can be analysed), ``backend_missing``, ``no_ranges`` or one of the limits'.
     """
     for _ in range(TRIES):
-        with open_source(uri, policy) as source:
+        with suppress(SourceChanged), open_source(uri, policy) as source:
             index = probe_source(source, limits)
             if not source.changed():
                 return index

@@ -17,6 +17,7 @@ from processors.tasks.base import NATIVE
 from schemas.manifest import Manifest, Offsets, RepairCheck
 from streams.chunklog import ChunkLog
 from streams.groups import DECODERS, inference_group
+from streams.secure import Bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def _missing(lane: Lane, manifest: Manifest) -> list[int]:
 class Observer:
     """Asks Kafka where readers are. Blocks; raises ``KafkaException`` where the broker does not answer."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Bootstrap) -> None:
         self._bootstrap = bootstrap
         self._log: ChunkLog | None = None
 

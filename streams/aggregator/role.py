@@ -24,6 +24,7 @@ from streams.guard import Guard, ProcessLost, Retries
 from streams.log import get_logger
 from streams.metrics import Aggregating
 from streams.record import Record
+from streams.secure import Bootstrap
 from streams.settings import Settings
 from streams.surroundings import REFUSED_SECONDS
 from streams.vitals import Vitals
@@ -31,7 +32,7 @@ from streams.vitals import Vitals
 logger = get_logger(__name__)
 
 
-def make(settings: Settings, bootstrap: str, *, vitals: Vitals | None = None) -> faust.App:
+def make(settings: Settings, bootstrap: Bootstrap, *, vitals: Vitals | None = None) -> faust.App:
     """The aggregator's app, not yet started."""
     vitals = vitals or Vitals()
     metrics = Aggregating(vitals.registry)

@@ -25,7 +25,6 @@ def analyse(
 ) -> None:
     """Analyse one file without Kafka: one segment, one call of every fold. Exit status as for ingest."""
     from processors.analyse import analyse as run_analysis  # brings the decoder, which the other commands do without
-    from processors.source import SourcePolicy
 
     settings = common.settings(device=device)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
@@ -34,7 +33,7 @@ def analyse(
         event = run_analysis(
             file,
             code=common.code_version(),
-            policy=SourcePolicy(schemes=settings.schemes, roots=settings.roots),
+            policy=settings.source_policy(),
             tasks_wanted=[t.strip() for t in tasks.split(",")] if tasks else None,
             profiles=profile,
             device=settings.device,

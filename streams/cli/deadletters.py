@@ -25,6 +25,7 @@ from streams.client import Follower
 from streams.letterbox import Letter
 from streams.local.state import bootstrap_of
 from streams.looks.printable import safe
+from streams.secure import Cluster
 
 SHORT = 12
 """Digits of an id that are shown in tables; any unique beginning is understood."""
@@ -122,7 +123,7 @@ def replay_letters(
         raise typer.Exit(1)
 
 
-def _perform(where: str, prepared: replay.Replays, *, wait: bool) -> int:
+def _perform(where: Cluster, prepared: replay.Replays, *, wait: bool) -> int:
     if not wait:
         replay.perform(where, prepared.todo)
         return 0
@@ -146,7 +147,7 @@ def _chosen(
     raise typer.Exit(1)
 
 
-def _known(where: str) -> list[Letter]:
+def _known(where: Cluster) -> list[Letter]:
     """All letters, with the URI of their asset where one is known."""
     found = letterbox.read(where)
     nameless = {letter.asset for letter in found if letter.asset and not letter.uri}

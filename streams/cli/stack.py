@@ -18,6 +18,7 @@ from streams.local.progress import Progress
 from streams.local.roles import parse_workers
 from streams.local.state import AlreadyUp, ProcessState, StackState
 from streams.local.supervisor import Supervisor
+from streams.secure import Cluster, Security
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else there.")]
 
@@ -39,13 +40,14 @@ def up(
 ) -> None:
     """Start Kafka and the processes of every role, and keep them running until Ctrl-C or `dailies down`."""
     settings = common.settings(data_dir=data_dir, bootstrap=bootstrap)
+    named = state.named_cluster(settings)
     counts = parse_workers(workers or ())
     with Progress(Console()) as progress:
         if not detached:
             log.configure(settings)
             Supervisor(
                 settings.data_dir,
-                bootstrap=settings.bootstrap,
+                bootstrap=named,
                 workers=counts,
                 port=port,
                 watchdog_seconds=settings.watchdog_seconds,
@@ -72,9 +74,10 @@ def status(as_json: Json = False, data_dir: common.DataDir = None) -> None:
 
     Exits with 1 when nothing is up.
     """
-    folder = common.settings(data_dir=data_dir).data_dir
+    settings = common.settings(data_dir=data_dir)
+    folder = settings.data_dir
     stack = state.running(folder)
-    entries = [] if stack is None else _entries(stack)
+    entries = [] if stack is None else _entries(stack, Security.of(settings))
     if as_json:
         typer.echo(json.dumps([{key: entry[key] for key in FIELDS} for entry in entries]))
     elif stack is None:
@@ -121,13 +124,14 @@ def topics_describe(as_json: Json = False, data_dir: common.DataDir = None, boot
     Console().print(table)
 
 
-def _entries(stack: StackState) -> list[dict[str, Any]]:
+def _entries(stack: StackState, security: Security) -> list[dict[str, Any]]:
     """One entry a process, Kafka's first, also where it is not ours to run."""
-    behind = lags(stack.bootstrap, [p.group for p in stack.processes if p.group]) if stack.bootstrap else {}
+    there = Cluster(stack.bootstrap, security) if stack.bootstrap else None
+    behind = lags(there, [p.group for p in stack.processes if p.group]) if there else {}
     processes = list(stack.processes)
-    if stack.bootstrap and not any(process.role == "kafka" for process in processes):
-        answers = cluster_id(stack.bootstrap) is not None
-        processes.insert(0, ProcessState("kafka", stack.bootstrap, None, "ready" if answers else "failed", 0, ""))
+    if there and not any(process.role == "kafka" for process in processes):
+        answers = cluster_id(there) is not None
+        processes.insert(0, ProcessState("kafka", there.servers, None, "ready" if answers else "failed", 0, ""))
     return [
         {
             "role": process.role,

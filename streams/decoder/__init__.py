@@ -21,6 +21,7 @@ from streams.groups import SIGNALS, inference_group
 from streams.log import get_logger
 from streams.metrics import Decoding
 from streams.producer import make_producer
+from streams.secure import Bootstrap
 from streams.settings import Settings
 from streams.vitals import Vitals
 
@@ -33,7 +34,7 @@ logger = get_logger(__name__)
 
 def run(
     settings: Settings,
-    bootstrap: str,
+    bootstrap: Bootstrap,
     ready: Callable[[], None],
     stop: threading.Event,
     *,

@@ -13,6 +13,7 @@ from schemas.plan import Cancel, Job
 from schemas.types import EventType
 from streams.groups import CANCELLATIONS
 from streams.log import CLIENT_LOGGER, get_logger
+from streams.secure import Bootstrap, connection
 from streams.topics import ASSETS
 
 _log = get_logger(__name__)
@@ -24,10 +25,10 @@ KEPT = 10_000
 class Cancellations:
     """Hears media.assets from now on, as every decoder does for itself. One thread polls; any thread may ask."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: Bootstrap) -> None:
         self._known: dict[tuple[str, str | None], float] = {}
         config = {
-            "bootstrap.servers": bootstrap,
+            **connection(bootstrap),
             "group.id": f"{CANCELLATIONS}{uuid.uuid4()}",
             "enable.auto.commit": False,
         }

@@ -17,6 +17,7 @@ from streams.decoder.offsets import TP, OffsetTracker, Ticket
 from streams.groups import DECODERS, STATIC_SESSION_SECONDS
 from streams.log import CLIENT_LOGGER, get_logger
 from streams.record import Record
+from streams.secure import Bootstrap, connection
 from streams.topics import MAX_MESSAGE_BYTES, SEGMENTS, SEGMENTS_URGENT, Topic
 
 MEMBERS_EACH = 2
@@ -52,7 +53,7 @@ class JobMessage:
         return self.record.topic != SEGMENTS_URGENT.name, self.record.timestamp, self.record.offset
 
 
-def consumer_config(bootstrap: str) -> dict[str, Any]:
+def consumer_config(bootstrap: Bootstrap) -> dict[str, Any]:
     """A member of the decoder group: commits by hand, from the earliest job on.
 
     The classic group protocol, not KIP-848's: there a killed member's jobs wait for the broker's session timeout (45 s, and
@@ -60,7 +61,7 @@ def consumer_config(bootstrap: str) -> dict[str, Any]:
     must move, so that no other job is abandoned.
     """
     return {
-        "bootstrap.servers": bootstrap,
+        **connection(bootstrap),
         "group.id": DECODERS,
         "group.protocol": "classic",
         "partition.assignment.strategy": "cooperative-sticky",
@@ -93,7 +94,7 @@ class JobSource:
 
     def __init__(
         self,
-        bootstrap: str,
+        bootstrap: Bootstrap,
         *,
         on_assigned: Callable[[], None],
         on_abandoned: Callable[[JobMessage], None],

@@ -30,7 +30,6 @@ from pydantic import ValidationError
 from processors.decode.child import outputs
 from processors.sandbox import Limits
 from processors.sandbox_pair import ChildPair
-from processors.source import SourcePolicy
 from schemas.cell import CellResult
 from schemas.chunk import Chunk
 from schemas.errors import ChildError, DailiesError, DeliveryFailed, Unprocessable, WireError
@@ -226,7 +225,7 @@ class Worker:
         needs.check(job)
         publisher = self._publisher(job, message)
         settings = self._shared.settings
-        policy = asdict(SourcePolicy(schemes=settings.schemes, roots=settings.roots))
+        policy = asdict(settings.source_policy())
         limits = settings.media_limits()
         request = {"job": job.model_dump(mode="json"), "policy": policy, "limits": asdict(limits)}
         with closing(publisher):

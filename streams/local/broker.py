@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -37,7 +37,8 @@ class Broker:
 
     Call ``start`` from a thread that outlives the broker (the main thread): Kafka is killed when that thread ends, and so never
     outlives its owner. ``start`` and ``stop`` may be repeated; records, offsets and, where still free, ports stay the same.
-    ``tunnels`` are further listeners, each for clients that come by another address.
+    ``tunnels`` are further listeners, each for clients that come by another address or speak another protocol; ``properties``
+    are added to Kafka's own settings, and win.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Broker:
         class_path: Sequence[Path] | None = None,
         java_options: Sequence[str] | None = None,
         tunnels: Sequence[Tunnel] = (),
+        properties: Mapping[str, str] | None = None,
         say: Callable[[str], object] | None = None,
     ) -> None:
         self.folder = folder.resolve()
@@ -58,6 +60,7 @@ class Broker:
         self._class_path = class_path
         self._java_options = java_options
         self._tunnels = tuple(tunnels)
+        self._properties = dict(properties or {})
         self._say = say
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -176,7 +179,9 @@ class Broker:
         (self.folder / "tmp").mkdir(exist_ok=True)
         (self.folder / "ports.json").write_text(json.dumps([port, controller_port]))
         config = self.folder / "server.properties"
-        config.write_text(render(server_properties(self.folder / "data", port, controller_port, self._tunnels)))
+        config.write_text(
+            render(server_properties(self.folder / "data", port, controller_port, self._tunnels, self._properties))
+        )
         return config
 
     def _format(self, config: Path) -> None:

@@ -8,12 +8,13 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.connect import Bystander, Place, admin_client, offsets
+from streams.secure import Bootstrap
 from streams.topics import TOPICS, Topic
 
 REQUEST_SECONDS = 10.0
 
 
-def lags(bootstrap: str, groups: Iterable[str], topics: Iterable[Topic] = TOPICS) -> dict[str, int | None]:
+def lags(bootstrap: Bootstrap, groups: Iterable[str], topics: Iterable[Topic] = TOPICS) -> dict[str, int | None]:
     """Records between each group's committed offsets and the ends of the logs; None where a group has committed nothing.
 
     All partitions of a topic count as soon as the group has committed on one. Where it has no offset, or the records there
@@ -42,7 +43,7 @@ def _behind(committed: Mapping[Place, int], first: Mapping[Place, int], last: Ma
     )
 
 
-def _committed(bootstrap: str, group: str, places: Iterable[Place]) -> dict[Place, int]:
+def _committed(bootstrap: Bootstrap, group: str, places: Iterable[Place]) -> dict[Place, int]:
     with Bystander(bootstrap, group) as bystander:
         return bystander.committed(places, REQUEST_SECONDS)
 

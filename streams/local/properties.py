@@ -15,26 +15,31 @@ SEGMENT_BYTES = 16 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
-    """Another listener on a loopback port, for clients that reach it through a tunnel or a proxy.
+    """Another listener on a loopback port, for clients that reach it through a tunnel or a proxy, or speak another protocol.
 
-    Kafka tells each client where to connect: these are told ``advertised`` (``host:port``), the tunnel's other end.
+    Kafka tells each client where to connect: these are told ``advertised`` (``host:port``), the tunnel's other end. The n-th of
+    a broker is called ``TUNNELn`` in Kafka's properties.
     """
 
     port: int
     advertised: str
+    protocol: str = "PLAINTEXT"
 
 
-def server_properties(data: Path, port: int, controller_port: int, tunnels: Sequence[Tunnel] = ()) -> dict[str, str]:
-    """Kafka's ``server.properties`` for a broker and controller on loopback."""
+def server_properties(
+    data: Path, port: int, controller_port: int, tunnels: Sequence[Tunnel] = (), more: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Kafka's ``server.properties`` for a broker and controller on loopback; ``more`` adds to them, and wins."""
     inner = {"PLAINTEXT": f"{LOOPBACK}:{port}"} | {f"TUNNEL{n}": f"{LOOPBACK}:{t.port}" for n, t in enumerate(tunnels)}
     outer = {"PLAINTEXT": f"{LOOPBACK}:{port}"} | {f"TUNNEL{n}": t.advertised for n, t in enumerate(tunnels)}
+    protocols = {f"TUNNEL{n}": t.protocol for n, t in enumerate(tunnels)}
     listeners = {**inner, "CONTROLLER": f"{LOOPBACK}:{controller_port}"}
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "listeners": _addresses(listeners),
         "advertised.listeners": _addresses(outer),
-        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listeners),
+        "listener.security.protocol.map": ",".join(f"{name}:{protocols.get(name, 'PLAINTEXT')}" for name in listeners),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         # A static voter: its address lies here and not in the data, so another start may use another port.
@@ -44,6 +49,7 @@ def server_properties(data: Path, port: int, controller_port: int, tunnels: Sequ
         **_one_node(),
         **_sizes(),
         **_prompt_deletion(),
+        **(more or {}),
     }
 
 

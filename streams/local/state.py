@@ -13,6 +13,7 @@ from typing import Literal
 
 from schemas.errors import SetupError
 from streams.local import pids
+from streams.secure import Cluster, Security
 from streams.settings import Settings
 
 State = Literal["starting", "ready", "failed"]
@@ -88,14 +89,32 @@ def forget(data_dir: Path) -> None:
     path(data_dir).unlink(missing_ok=True)
 
 
-def bootstrap_of(settings: Settings) -> str:
+def named_cluster(settings: Settings) -> Cluster | None:
+    """The cluster that the settings name, or None where they leave it to the local stack.
+
+    Raises:
+        SetupError: they contradict each other, or ask for security without naming a cluster.
+    """
+    security = Security.of(settings)
+    if settings.bootstrap is not None:
+        return Cluster(settings.bootstrap, security)
+    if security.protocol != "PLAINTEXT":
+        raise SetupError(
+            f"DAILIES_KAFKA_SECURITY_PROTOCOL is {security.protocol}, but no cluster is named, and the local stack's own Kafka "
+            "speaks PLAINTEXT on loopback: name the cluster (DAILIES_BOOTSTRAP or --bootstrap HOST:PORT), or take "
+            "DAILIES_KAFKA_… away."
+        )
+    return None
+
+
+def bootstrap_of(settings: Settings) -> Cluster:
     """The cluster that commands talk to: the configured one, else the running local stack's.
 
     Raises:
         SetupError: none is configured and none runs.
     """
-    if settings.bootstrap is not None:
-        return settings.bootstrap
+    if (named := named_cluster(settings)) is not None:
+        return named
     state = running(settings.data_dir)
     if state is None:
         raise SetupError(
@@ -104,7 +123,7 @@ def bootstrap_of(settings: Settings) -> str:
         )
     if state.bootstrap is None:
         raise SetupError("the stack is still starting its Kafka: try again in a moment.")
-    return state.bootstrap
+    return Cluster(state.bootstrap)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from streams.local.signals import Signals
 from streams.local.state import StackState
 from streams.local.tether import tie_to_parent
 from streams.local.watchdog import Watchdog
+from streams.secure import Bootstrap
 from streams.topics import TOPICS, Topic
 
 BUSY_SECONDS, IDLE_SECONDS = 0.1, 1.0
@@ -51,7 +52,7 @@ class Supervisor:
         self,
         data_dir: Path,
         *,
-        bootstrap: str | None = None,
+        bootstrap: Bootstrap | None = None,
         workers: Mapping[str, int] | None = None,
         port: int | None = None,
         watchdog_seconds: float = WATCHDOG_SECONDS,
@@ -118,7 +119,7 @@ class Supervisor:
             self._start(Keeper("kafka", "kafka", KafkaProgram(broker)))
             self._await_ready(signals)
             self._bootstrap = broker.bootstrap
-        self._state.bootstrap = self._bootstrap
+        self._state.bootstrap = str(self._bootstrap)
         admin.apply(self._bootstrap, self._topics)
         for slot in self._slots:
             watchdog = Watchdog(self._patience, self._watchers) if self._patience else None
@@ -134,7 +135,7 @@ class Supervisor:
 
     def _program(self, slot: Slot) -> RoleProgram:
         environment = {
-            "DAILIES_BOOTSTRAP": self._bootstrap or "",
+            "DAILIES_BOOTSTRAP": str(self._bootstrap or ""),
             "DAILIES_DATA_DIR": str(self.data_dir),
             "DAILIES_HEALTH_PORT": "0",  # one port for all would be taken by the first
         }

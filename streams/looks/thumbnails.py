@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 
 from processors.sandbox import Child, Limits
-from processors.source import SourcePolicy
 from processors.thumbnails import Moments
 from schemas.clock import Clock
 from schemas.errors import ChildError, SourceChanged, Unprocessable
@@ -70,7 +69,7 @@ def take(event: ContentMetadata, settings: Settings, *, handler: str = HANDLER) 
 def _decode(moments: Moments, settings: Settings, handler: str) -> tuple[dict[int, bytes], str | None]:
     """Pictures by place in ``moments.spans``, and what went wrong. None are kept of an object that is another one by now."""
     found: dict[int, bytes] = {}
-    request = {"moments": asdict(moments), "policy": asdict(SourcePolicy(settings.schemes, settings.roots))}
+    request = {"moments": asdict(moments), "policy": asdict(settings.source_policy())}
     network = not moments.uri.startswith("file:")
     of = settings
     limits = Limits(WALL_SECONDS, of.decode_stall_seconds, of.decode_memory_bytes, of.decode_cpu_seconds, network)

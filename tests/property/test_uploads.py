@@ -18,9 +18,9 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=12,
 )
-FIELDS = st.sampled_from(
-    ["uri", "Records", "specversion", "id", "time", "data", "data_base64", "tasks", "priority", "correlation"]
-)
+NAMES = ("uri", "Records", "specversion", "id", "time", "data", "data_base64", "tasks", "priority", "correlation")
+STORES = ("kind", "bucket", "name", "message", "subscription", "type", "subject")
+FIELDS = st.sampled_from((*NAMES, *STORES))
 
 
 @given(TEXT.filter(lambda key: not key.endswith("/")), st.sampled_from([quote_plus, quote]))
@@ -33,7 +33,7 @@ def test_keys_survive_url_encoding(key: str, encode: Any) -> None:
 
 @given(
     JSON | st.dictionaries(FIELDS, JSON),
-    st.dictionaries(st.sampled_from(["ce_id", "ce_time", "content-type"]), st.binary(max_size=20)),
+    st.dictionaries(st.sampled_from(["ce_id", "ce_time", "ce_type", "content-type"]), st.binary(max_size=20)),
 )
 def test_whatever_comes_parses_or_is_a_wire_error(body: Any, headers: dict[str, bytes]) -> None:
     value = orjson.dumps(body)

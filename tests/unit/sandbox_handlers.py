@@ -50,6 +50,10 @@ def facts(request: dict[str, Any], send: Send) -> None:
     send({"limits": limits, "stdin": sys.stdin.read(), "heavy": heavy}, b"")
 
 
+def environment(request: dict[str, Any], send: Send) -> None:
+    send({"names": sorted(os.environ)}, b"")
+
+
 def forbidden(request: dict[str, Any], send: Send) -> None:
     """Which of these the kernel refuses, by the error's name."""
     here = Path(request["path"])

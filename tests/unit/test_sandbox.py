@@ -68,6 +68,17 @@ def test_the_kernel_refuses_what_no_handler_needs(tmp_path: Path, network: bool)
     assert path.read_bytes() == b"here"
 
 
+@pytest.mark.parametrize("network", [False, True])
+def test_a_child_is_given_no_secret_that_it_has_no_use_for(network: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka, store = "DAILIES_KAFKA_SASL_PASSWORD", "AWS_SECRET_ACCESS_KEY"
+    for name in (kafka, store):
+        monkeypatch.setenv(name, "secret")
+    with Child(HANDLER, Limits(network=network)) as child:
+        names = ask(child, "environment")[0][0]["names"]
+    assert isinstance(names, list) and "PATH" in names
+    assert (kafka in names, store in names) == (False, network)
+
+
 def test_cpu_time_is_bounded_from_one_message_to_the_next() -> None:
     with Child(HANDLER, Limits(stall_seconds=20, cpu_seconds=1)) as child:
         assert len(ask(child, "burn", times=4, seconds=0.6)) == 4

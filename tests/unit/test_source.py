@@ -7,17 +7,15 @@ import os
 import random
 import subprocess
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import av
 import orjson
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
-from processors.objects import BLOCK_BYTES
 from processors.policy import is_public
+from processors.readahead import MIB
 from processors.source import SourcePolicy, open_container, open_source, to_uri
 from schemas.errors import SourceChanged, SourceMissing, SourceRefused, Unprocessable
 from tests.decoding import render
@@ -26,7 +24,7 @@ from tests.unit.web_server import Site, serve
 
 FILES = SourcePolicy()
 WEB = SourcePolicy(schemes=("http", "https"), private_addresses=True)
-BODY = random.Random(5).randbytes(2 * BLOCK_BYTES + 12345)
+BODY = random.Random(5).randbytes(8 * MIB + 12345)
 
 
 @pytest.mark.parametrize(
@@ -186,14 +184,14 @@ def test_a_web_source_is_read_by_ranges() -> None:
     site = Site(pages={"/x.mov": BODY}, headers={"ETag": '"abc"'})
     with serve(site), open_source(f"{site.base}/x.mov", WEB) as source:
         assert (source.size, source.version) == (len(BODY), "abc")
-        source.seek(BLOCK_BYTES - 10)
-        assert source.read(20) == BODY[BLOCK_BYTES - 10 : BLOCK_BYTES + 10]
+        source.seek(4 * MIB - 10)
+        assert source.read(20) == BODY[4 * MIB - 10 : 4 * MIB + 10]
         source.seek(-5, os.SEEK_END)
         assert source.read(100) == BODY[-5:] and source.read(1) == b""
         source.seek(0)
         assert source.read() == BODY
         assert not source.changed()
-        assert len(site.asked) <= 5
+        assert len(site.asked) <= 6
 
 
 def test_an_idle_connection_that_was_dropped_is_renewed() -> None:
@@ -222,7 +220,7 @@ def test_a_web_source_that_changes_is_noticed() -> None:
         source.read(10)
         site.headers["ETag"] = "2"
         assert source.changed()
-        source.seek(BLOCK_BYTES)
+        source.seek(4 * MIB)
         with pytest.raises(SourceChanged):
             source.read(10)
         site.pages.clear()
@@ -295,58 +293,6 @@ def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert source.read() == b"abc"
         with pytest.raises(SourceRefused, match="certificate"):
             open_source(f"{site.base.replace('localhost', '127.0.0.1')}/x", WEB)
-
-
-REGISTRY = import_module("fsspec.registry")  # fsspec.registry itself is shadowed by a mapping
-
-
-class Objects(MemoryFileSystem):
-    """Objects in memory under the S3 scheme, with what S3 says about them."""
-
-    protocol = ("s3",)
-    store: dict[str, Any] = {}  # noqa: RUF012  (fsspec's own way)
-    said: dict[str, Any] = {}  # noqa: RUF012
-
-    @classmethod
-    def _strip_protocol(cls, path: str) -> str:
-        return "/" + path.removeprefix("s3://").lstrip("/")
-
-    def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
-        return {**super().info(path, **kwargs), **self.said}
-
-    def cat_file(self, path: str, start: Any = None, end: Any = None, version_id: str | None = None, **kwargs: Any) -> bytes:
-        assert version_id == self.said.get("VersionId")
-        return bytes(super().cat_file(path, start=start, end=end, **kwargs))
-
-
-def test_objects_are_read_through_fsspec(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(REGISTRY._registry, "s3", Objects)
-    files = Objects()
-    files.pipe_file("s3://in/a b.mov", BODY)
-    with monkeypatch.context() as patch:
-        patch.setattr(Objects, "said", {"ETag": '"e1"'})
-        with open_source("s3://in/a b.mov", FILES) as source:
-            assert (source.version, source.size) == ("e1", len(BODY))
-            source.seek(BLOCK_BYTES - 1)
-            assert source.read(2) == BODY[BLOCK_BYTES - 1 : BLOCK_BYTES + 1]
-            assert not source.changed()
-            patch.setattr(Objects, "said", {"ETag": '"e2"'})
-            assert source.changed()
-        patch.setattr(Objects, "said", {"ETag": '"e1"', "VersionId": "v9"})
-        with open_source("s3://in/a b.mov", FILES) as source:
-            assert source.version == "v9" and source.read(5) == BODY[:5]
-    with pytest.raises(SourceMissing):
-        open_source("s3://in/nothing", FILES)
-    with pytest.raises(SourceRefused):
-        open_source("s3://out/x", SourcePolicy(roots=("s3://in",)))
-
-
-def test_a_missing_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(REGISTRY.known_implementations, "s3", {"class": "no_such.S3", "err": "Install s3fs to access S3"})
-    monkeypatch.setattr(REGISTRY, "_registry", {k: v for k, v in REGISTRY._registry.items() if k != "s3"})
-    with pytest.raises(Unprocessable, match="Install s3fs") as caught:
-        open_source("s3://in/x", FILES)
-    assert caught.value.reason == "backend_missing"
 
 
 def frames(path_or_source: Any) -> list[bytes]:

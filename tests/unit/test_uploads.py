@@ -100,6 +100,87 @@ def test_a_structured_cloud_event(headers: dict[str, bytes] | None) -> None:
     assert one(event, headers).uri == "s3://in/a.mov"
 
 
+GOOGLE = {
+    "specversion": "1.0",
+    "id": "7401", "type": "google.cloud.storage.object.v1.finalized", "time": TIME,
+    "source": "//storage.googleapis.com/projects/_/buckets/in", "subject": "objects/films/Der Große+1.mov",
+    "data": {"kind": "storage#object", "bucket": "in", "name": "films/Der Große+1.mov", "generation": "1587627537231057",
+             "etag": "CJH…", "size": "9", "timeCreated": TIME},
+}  # fmt: skip
+AZURE = {
+    "specversion": "1.0", "id": "9aeb0fdf", "type": "Microsoft.Storage.BlobCreated", "time": TIME,
+    "source": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/acct",
+    "subject": "/blobServices/default/containers/in/blobs/films/Der Große+1%.mov",
+    "data": {"api": "PutBlockList", "eTag": "0x8D4BCC2E4835CD0", "contentLength": 9, "blobType": "BlockBlob",
+             "url": "https://acct.blob.core.windows.net/in/films/Der%20Gro%C3%9Fe%2B1%25.mov", "sequencer": "0001"},
+}  # fmt: skip
+
+
+def binary(event: dict[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The same CloudEvent in binary mode."""
+    return event["data"], {f"ce_{name}": str(value).encode() for name, value in event.items() if name != "data"}
+
+
+def test_google_s_cloud_events() -> None:
+    upload = one(GOOGLE)
+    assert (upload.uri, upload.version, upload.time) == ("gs://in/films/Der Große+1.mov", "1587627537231057", TIME)
+    assert one(*binary(GOOGLE)) == upload
+    for kind in ("deleted", "archived", "metadataUpdated"):
+        event = GOOGLE | {"type": f"google.cloud.storage.object.v1.{kind}"}
+        assert parse_upload(orjson.dumps(event)) == Ignored("no event of a new object")
+
+
+def test_google_s_notifications_by_way_of_pub_sub() -> None:
+    """As a connector hands them on (the data, with attributes as headers), and as a push subscription does."""
+    attributes = {"eventType": "OBJECT_FINALIZE", "payloadFormat": "JSON_API_V1", "bucketId": "in", "objectId": "a b.mov",
+                  "objectGeneration": "7"}  # fmt: skip
+    body = {"kind": "storage#object", "bucket": "in", "name": "a b.mov", "generation": "7", "timeCreated": TIME}
+    upload = one(body, {name: value.encode() for name, value in attributes.items()})
+    assert (upload.uri, upload.version, upload.time) == ("gs://in/a b.mov", "7", TIME)
+    data = base64.b64encode(orjson.dumps(body)).decode()
+    push = {"message": {"attributes": attributes, "data": data, "messageId": "1"}, "subscription": "projects/p/subscriptions/s"}
+    assert one(push) == upload
+    assert one({**push, "message": {"attributes": attributes}}).uri == upload.uri
+    assert parse_upload(orjson.dumps(body), {"eventType": b"OBJECT_DELETE"}) == Ignored("no event of a new object")
+    folder = {**body, "name": "films/"}
+    assert parse_upload(orjson.dumps(folder)) == Ignored("no event of a new object")
+
+
+def test_azure_s_cloud_events() -> None:
+    upload = one(AZURE)
+    assert upload.uri == "az://in@acct.blob.core.windows.net/films/Der Große+1%.mov"
+    assert (upload.version, upload.time) == ("0x8D4BCC2E4835CD0", TIME)
+    assert one(*binary(AZURE)) == upload
+    without = {name: value for name, value in AZURE.items() if name != "subject"}
+    assert one(without) == upload
+    event = AZURE | {"type": "Microsoft.Storage.BlobDeleted"}
+    assert parse_upload(orjson.dumps(event)) == Ignored("no event of a new object")
+
+
+def test_an_event_that_a_store_tells_twice_is_one() -> None:
+    for event in (GOOGLE, AZURE):
+        assert one(event).id == one(event | {"id": "another"}).id
+        other = event | {"data": event["data"] | {"generation": "8", "eTag": "0x9"}}
+        assert one(other).id != one(event).id
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        GOOGLE | {"data": {"bucket": "in"}},
+        GOOGLE | {"data": {"bucket": 5, "name": "x"}},
+        AZURE | {"data": {}},
+        AZURE | {"data": {"url": 5}},
+        AZURE | {"subject": "x", "data": {"url": "https://acct/in"}},
+        {"message": {"attributes": {"eventType": "OBJECT_FINALIZE"}, "data": "%%"}, "subscription": "s"},
+        {"message": {"attributes": {"eventType": "OBJECT_FINALIZE"}, "data": "W10="}, "subscription": "s"},
+    ],
+)
+def test_stores_events_that_name_no_object_are_wire_errors(event: dict[str, Any]) -> None:
+    with pytest.raises(WireError):
+        parse_upload(orjson.dumps(event))
+
+
 @pytest.mark.parametrize(
     "value",
     [
