@@ -21,7 +21,7 @@ from confluent_kafka.admin import (
 )
 
 from schemas.errors import BrokerError, SetupError
-from streams.connect import admin_client
+from streams.connect import admin_client, answer
 from streams.secure import Bootstrap
 from streams.topics import TOPICS, Topic
 
@@ -127,7 +127,7 @@ def _create(client: AdminClient, missing: Sequence[Topic]) -> list[str]:
     while left:
         for name, future in client.create_topics([*left.values()], request_timeout=REQUEST_SECONDS).items():
             try:
-                future.result()
+                answer(future, REQUEST_SECONDS)
             except KafkaException as error:
                 # While every broker is fenced there is none to put it on; one that stood still is back within seconds.
                 if _fenced(error.args[0]) and time.monotonic() < deadline:
@@ -204,6 +204,6 @@ def _correct(client: AdminClient, wrong: Mapping[str, Mapping[str, str]]) -> Non
 
 def _result(future: Future[Any], problem: str) -> Any:
     try:
-        return future.result()
+        return answer(future, REQUEST_SECONDS)
     except KafkaException as error:
         raise BrokerError(f"{problem}: {error.args[0].str()}") from error

@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from streams.connect import Bystander, Place, offsets
+from streams.connect import Bystander, Place, answer, offsets
 from streams.log import CLIENT_LOGGER, get_logger
 from streams.secure import Bootstrap, connection
 
@@ -55,8 +55,9 @@ class ChunkLog:
         return self._offsets(tps, OffsetSpec.latest())
 
     def _offsets(self, tps: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
+        client = self._admin  # another thread may put a new one in its place; this one must live until it has answered
         try:
-            return offsets(self._admin, tps, spec, _SECONDS)
+            return offsets(client, tps, spec, _SECONDS)
         except KafkaException as error:
             if error.args[0].code() in _STALE:
                 self._admin = self._connected()
@@ -67,7 +68,8 @@ class ChunkLog:
         asked = sorted(set(groups))
         if not asked:
             return {}
-        answers = self._admin.describe_consumer_groups(asked, request_timeout=_SECONDS)
+        client = self._admin
+        answers = client.describe_consumer_groups(asked, request_timeout=_SECONDS)
         return {group: _count(future) for group, future in answers.items()}
 
     def committed(self, group: str, tps: Iterable[Place]) -> dict[Place, int]:
@@ -91,9 +93,10 @@ class ChunkLog:
         begins = self.starts(new)
         places = [TopicPartition(topic, partition, begins[topic, partition]) for topic, partition in new]
         asked = ConsumerGroupTopicPartitions(group, places)
+        client = self._admin
         try:
-            answer = self._admin.alter_consumer_group_offsets([asked], request_timeout=_SECONDS)[group].result()
-            errors = [p.error for p in answer.topic_partitions if p.error is not None]
+            told = answer(client.alter_consumer_group_offsets([asked], request_timeout=_SECONDS)[group], _SECONDS)
+            errors = [p.error for p in told.topic_partitions if p.error is not None]
         except KafkaException as error:
             errors = [error.args[0]]
         if any(error.code() not in _NOT_EMPTY for error in errors):
@@ -107,13 +110,14 @@ class ChunkLog:
         if not below:
             return {}
         places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in below.items()]
-        answers = self._admin.delete_records(places, request_timeout=_SECONDS, operation_timeout=_SECONDS)
-        return {(tp.topic, tp.partition): int(future.result().low_watermark) for tp, future in answers.items()}
+        client = self._admin
+        answers = client.delete_records(places, request_timeout=_SECONDS, operation_timeout=_SECONDS)
+        return {(tp.topic, tp.partition): int(answer(future, _SECONDS).low_watermark) for tp, future in answers.items()}
 
 
 def _count(future: Future[Any]) -> int:
     try:
-        return len(future.result().members)
+        return len(answer(future, _SECONDS).members)
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return 0

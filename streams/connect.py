@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future
 from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -13,6 +14,9 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from streams.secure import Bootstrap, connection
 
 RETRY_SECONDS = 0.1
+
+GRACE_SECONDS = 5.0
+"""How much later than its limit a request may be answered."""
 
 _ELECTING = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
@@ -53,6 +57,17 @@ def cluster_id(bootstrap: Bootstrap, timeout: float = 1.0) -> str | None:
     return str(metadata.cluster_id) if metadata.brokers else None
 
 
+def answer(future: Future[Any], seconds: float) -> Any:
+    """What a request to the broker has brought. ``seconds`` is the request's own limit.
+
+    Raises ``KafkaException``, also where a client gives no answer at all: it must not be let go of while it is asked.
+    """
+    try:
+        return future.result(timeout=seconds + GRACE_SECONDS)
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"no answer, not even a failure, in {seconds:.0f} s")) from None
+
+
 def watermarks(consumer: Consumer, place: TopicPartition, timeout: float = 30.0) -> tuple[int, int]:
     """Where a partition's log begins and its next offset. Asks again while its leader is only just being chosen.
 
@@ -84,7 +99,7 @@ def offsets(client: AdminClient, places: Iterable[Place], which: OffsetSpec, tim
     while True:
         answers = client.list_offsets(asked, request_timeout=timeout)
         try:
-            return {(p.topic, p.partition): int(answer.result().offset) for p, answer in answers.items()}
+            return {(p.topic, p.partition): int(answer(future, timeout).offset) for p, future in answers.items()}
         except KafkaException as error:
             if error.args[0].code() not in _ELECTING or time.monotonic() + RETRY_SECONDS > deadline:
                 raise

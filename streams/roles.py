@@ -7,10 +7,12 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import NoReturn
 
 import faust
 import orjson
@@ -132,9 +134,7 @@ async def run_app(
     try:
         await asyncio.wait_for(app.stop(), STOP_SECONDS)
     except TimeoutError:
-        logger.warning("left what was in work; it is not committed and will be done again")
-        logging.shutdown()
-        os._exit(0)
+        _leave()
     if app.crashed:
         _end(app.crash_reason)
     for task in (serving, beating):
@@ -157,11 +157,29 @@ def _end(reason: BaseException | None) -> None:
     os._exit(EXIT_SOFTWARE)
 
 
+def _leave() -> NoReturn:
+    logger.warning("left what was in work; it is not committed and will be done again")
+    logging.shutdown()
+    os._exit(0)
+
+
+def leave_in_time(stop: threading.Event, seconds: float = STOP_SECONDS) -> None:
+    """End this process ``seconds`` after it was asked to stop, whatever still hangs in it then."""
+
+    def wait() -> None:
+        stop.wait()
+        time.sleep(seconds)
+        _leave()
+
+    threading.Thread(target=wait, name="leave-in-time", daemon=True).start()
+
+
 def _run_decoder(settings: Settings, bootstrap: Bootstrap, vitals: Vitals, address: Address) -> int:
     from streams import decoder
 
     stop = threading.Event()
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: stop.set())
+    leave_in_time(stop)
     decoder.run(settings, bootstrap, lambda: write_state(settings.state_file, State.READY, address), stop, vitals=vitals)
     return 0

@@ -83,6 +83,13 @@ def test_a_role_whose_client_has_lost_its_membership_for_good_ends(lab: Lab) -> 
     assert "an error inside the client" in (lab.folder / "worker.log").read_text()
 
 
+def test_a_role_that_hangs_while_it_stops_is_left() -> None:
+    hang = "stop = threading.Event(); leave_in_time(stop, 0.1); stop.set(); threading.Event().wait()"
+    code = f"import threading; from streams.roles import leave_in_time; {hang}"
+    done = subprocess.run([sys.executable, "-c", code], timeout=WAIT_SECONDS, check=False, capture_output=True)
+    assert done.returncode == 0
+
+
 def test_a_role_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="there is no role 'editor'"):
         run_role("editor", Settings(data_dir=tmp_path), bootstrap="127.0.0.1:1")

@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streams.chunklog import ChunkLog
+from streams.connect import answer
 
 PLACE = ("media.chunks.audio", 0)
 
@@ -51,3 +52,10 @@ def test_other_errors_keep_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         with pytest.raises(KafkaException):
             log.starts([PLACE])
+
+
+def test_a_client_that_gives_no_answer_is_a_request_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.connect.GRACE_SECONDS", 0.0)
+    with pytest.raises(KafkaException, match="no answer") as raised:
+        answer(Future(), 0.01)
+    assert raised.value.args[0].code() == KafkaError._TIMED_OUT
