@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any, cast
 
 import aiokafka
@@ -163,6 +164,25 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         client._fetch_max_wait_ms = FETCH_WAIT_MS
         look_again_without_brokers(client._client)
         return client
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go back to where the group is, everywhere; the committed offsets."""
+        return cast(Mapping[TP, int], await self.call_thread(self._seek_to_committed))
+
+    async def _seek_to_committed(self) -> Mapping[Any, int | None]:
+        """The client leaves a partition where it is if nothing is committed there, or offset 0.
+
+        What was fetched of it before and is thrown away at the seek, its first records, would never be read then, and the next
+        commit would hide it.
+        """
+        client = self._ensure_consumer()
+        committed: Mapping[Any, int | None] = await client.seek_to_committed()
+        ours = {tp: offset for tp, offset in committed.items() if not self.consumer._is_changelog_tp(tp)}
+        for tp in (tp for tp, offset in ours.items() if offset == 0):
+            client.seek(tp, 0)
+        if fresh := [tp for tp, offset in ours.items() if offset is None]:
+            await client.seek_to_beginning(*fresh)
+        return committed
 
 
 def look_again_without_brokers(client: AIOKafkaClient) -> None:

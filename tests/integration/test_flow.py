@@ -12,9 +12,10 @@ import faust
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 
+from streams import flow
 from streams.app import make_app, raw_topic
 from streams.deadletters import DeadLetters
 from streams.flow import look_again_without_brokers
@@ -141,6 +142,42 @@ def test_records_deleted_ahead_of_the_committed_offset(lab: Lab) -> None:
     assert seen == [b"8"] and lab.committed(group, topic) == [committed]
     lab.run(make, lambda: lab.committed(group, topic) == [10])
     assert seen == [b"8", b"8", b"9"]
+
+
+@pytest.mark.parametrize("committed", [None, 0, 1])
+def test_what_is_fetched_around_a_seek_is_read_again(lab: Lab, monkeypatch: pytest.MonkeyPatch, committed: int | None) -> None:
+    """It is thrown away then. The client itself does not go back to where nothing is committed, or the first record."""
+    topic, group = lab.topic("around"), lab.name("around")
+    lab.send(topic, [(None, b"%d" % n) for n in range(5)])
+    if committed is not None:
+        member = Consumer({"bootstrap.servers": lab.bootstrap, "group.id": group})
+        member.commit(offsets=[TopicPartition(topic.name, 0, committed)], asynchronous=False)
+        member.close()
+    handled: list[bytes] = []
+    stock, seeks = driver.Consumer._wait_next_records, []
+
+    async def wait_next_records(self: flow.Consumer, timeout: float) -> object:
+        records, active = await stock(self, timeout)
+        if records and not seeks:
+            seeks.append(self._seeks)
+            self._seeks += 1  # as a seek does that happens meanwhile
+        return records, active
+
+    monkeypatch.setattr(driver.Consumer, "_wait_next_records", wait_next_records)
+
+    def make() -> faust.App:
+        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
+        guard = Guard(app, "test", DeadLetters(app))
+
+        async def handle(record: Record) -> None:
+            handled.append(record.value)
+
+        app.agent(raw_topic(app, topic.name))(guard.agent(handle))
+        return app
+
+    lab.run(make, lambda: handled[-1:] == [b"4"])
+    assert seeks
+    assert handled == [b"%d" % n for n in range(committed or 0, 5)]
 
 
 def test_the_search_for_a_coordinator_waits_for_a_broker_to_ask() -> None:
