@@ -34,19 +34,19 @@ program() { # name, package
 
 missing() { local name; for name in "$@"; do [ -x "$cache/$name" ] || return 0; done; return 1; }
 
+if missing etcd; then
+    module etcd "go.etcd.io/etcd/server/v3@v$etcd"
+    program etcd go.etcd.io/etcd/server/v3
+fi
 if missing kube-apiserver kube-controller-manager kube-scheduler kubectl; then
     module kubernetes "k8s.io/kubernetes@v$kubernetes"
     sources=$(cd / && go mod download -json "k8s.io/kubernetes@v$kubernetes" | sed -n 's/^\t"GoMod": "\(.*\)",$/\1/p')
     for staged in $(sed -n 's#^\t\(k8s.io/[a-z0-9-]*\) => ./staging/.*#\1#p' "$sources"); do
         go mod edit -replace "$staged=$staged@v0.${kubernetes#1.}"
     done
-    for name in kube-apiserver kube-controller-manager kube-scheduler kubectl; do
+    for name in kube-apiserver kubectl kube-controller-manager kube-scheduler; do
         program "$name" "k8s.io/kubernetes/cmd/$name"
     done
-fi
-if missing etcd; then
-    module etcd "go.etcd.io/etcd/server/v3@v$etcd"
-    program etcd go.etcd.io/etcd/server/v3
 fi
 if missing kwok; then
     module kwok "sigs.k8s.io/kwok@v$kwok"

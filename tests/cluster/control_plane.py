@@ -26,6 +26,7 @@ KWOK = ("sigs.k8s.io/kwok", "v0.8.0")
 
 STAGES = ("node/fast/node-*.yaml", "node/heartbeat-with-lease/node-*.yaml", "pod/fast/pod-*.yaml")
 
+KEY = "accounts.key"
 TOKEN = "cluster-admin-of-this-test"
 
 
@@ -87,7 +88,7 @@ class ControlPlane:
 
 @contextmanager
 def control_plane(folder: Path) -> Iterator[ControlPlane]:
-    """An API server that answers, with a scheduler and controllers."""
+    """An API server that answers, and nothing else yet."""
     plane = ControlPlane(folder)
     try:
         _serve(plane)
@@ -104,7 +105,7 @@ def _serve(plane: ControlPlane) -> None:
         *("etcd", "--data-dir", str(plane.folder / "etcd"), "--listen-client-urls", etcd, "--advertise-client-urls", etcd),
         *("--listen-peer-urls", ring, "--initial-advertise-peer-urls", ring, "--initial-cluster", f"default={ring}"),
     )
-    key = plane.folder / "accounts.key"
+    key = plane.folder / KEY
     subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
     (plane.folder / "tokens.csv").write_text(f'{TOKEN},admin,admin,"system:masters"\n')
     plane.start(
@@ -117,12 +118,6 @@ def _serve(plane: ControlPlane) -> None:
     plane.server = f"https://{LOOPBACK}:{port}"
     plane.kubeconfig.write_text(yaml.safe_dump(_kubeconfig(plane.server)))
     wait_for(lambda: plane.kubectl("get", "--raw", "/readyz", check=False).stdout == "ok", "the API server", 120)
-    known = f"--kubeconfig={plane.kubeconfig}"
-    plane.start(
-        "kube-controller-manager", known, f"--service-account-private-key-file={key}", "--leader-elect=false", "--secure-port=0"
-    )
-    plane.start("kube-scheduler", known, "--leader-elect=false", "--secure-port=0")
-    wait_for(lambda: plane.kubectl("get", "serviceaccount", "default", check=False).returncode == 0, "the controllers", 60)
 
 
 def _kubeconfig(server: str) -> Manifest:
@@ -145,6 +140,11 @@ def nodes(plane: ControlPlane, kwok: Path) -> None:
     gpu = _node("node-gpu", "a", {"nvidia.com/gpu": "4"})
     gpu["metadata"]["labels"]["nvidia.com/gpu.present"] = "true"
     gpu["spec"] = {"taints": [{"key": "nvidia.com/gpu", "effect": "NoSchedule", "value": "present"}]}
+    # Who makes pods of workloads, and gives them nodes.
+    known = f"--kubeconfig={plane.kubeconfig}"
+    key = f"--service-account-private-key-file={plane.folder / KEY}"
+    plane.start("kube-controller-manager", known, key, "--leader-elect=false", "--secure-port=0")
+    plane.start("kube-scheduler", known, "--leader-elect=false", "--secure-port=0")
     # Not applied by the server, which would leave out what the nodes have.
     plane.kubectl("create", "-f", "-", text=yaml.safe_dump_all([*made, gpu]))
     stages = [file for pattern in STAGES for file in sorted((kwok / "kustomize" / "stage").glob(pattern))]
