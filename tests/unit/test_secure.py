@@ -82,6 +82,15 @@ def test_the_clients_take_what_they_are_told(authority: Authority) -> None:
     make_producer(there)
 
 
+def test_who_gets_no_answer_is_told_how_he_asked(authority: Authority) -> None:
+    assert secured().approach == "one:1,two:2"
+    assert secured(**LOGIN).approach == "one:1,two:2 by SASL_SSL as decoder"
+    assert secured(kafka_security_protocol="SSL").approach == "one:1,two:2 by SSL with no certificate"
+    pair = authority.issue("me")
+    mutual = secured(kafka_security_protocol="SSL", kafka_cert_file=pair.certificate, kafka_key_file=pair.key)
+    assert mutual.approach.endswith("me.crt")
+
+
 def test_a_password_comes_from_its_file_when_a_client_is_made(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text(f"{SECRET}\n")
