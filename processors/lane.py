@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -179,10 +179,11 @@ class Lane:
         self._grown_events, self._grown_journal, self._grown_folded, self.recent = [], {}, [], []
         return pack(arrays, meta), grown
 
-    def restore(self, state: bytes, grown: Iterable[bytes]) -> None:
-        """Continue from a checkpoint and everything that had grown before it, in order.
+    def restore(self, state: bytes, grown: Mapping[int, bytes]) -> None:
+        """Continue from a checkpoint and what had grown before it: parts by their numbers, from 1. One that the checkpoint does
+        not count was written for the next, which never came.
 
-        Raises ``WireError`` if it is none, or another version of the task has made it.
+        Raises ``WireError`` if it is none, a part is missing, or another version of the task has made it.
         """
         arrays, meta = unpack(state)
         if (made_by := meta.get("version", self.task.version)) != self.fold_version:
@@ -194,8 +195,10 @@ class Lane:
         ok, skipped, seconds, runtime = meta["tally"]
         failures = {(s, n): reason for s, n, reason in meta["failures"]}
         self.tally = Tally(ok, skipped, seconds, runtime, failures, set(meta.get("versions", [self.task.version])))
-        for part in grown:
-            rows, said = unpack(part)
+        for number in range(1, self.parts + 1):
+            if number not in grown:
+                raise WireError(f"part {number} of {self.parts} of what {self.task.name} has found is missing")
+            rows, said = unpack(grown[number])
             for name, array in rows.items():
                 self.run.journal.setdefault(name, []).append(array)
             self.run.hear([FoldEvent(Phase(e["phase"]), FindingDraft.from_json(e["finding"])) for e in said["events"]])

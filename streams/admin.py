@@ -121,18 +121,30 @@ def _create(client: AdminClient, missing: Sequence[Topic]) -> list[str]:
     if not missing:
         return []
     # A replication factor of -1 is the cluster's own default: 1 for the local broker, more where operators want more.
-    new = [NewTopic(topic.name, topic.partitions, replication_factor=-1, config=topic.config()) for topic in missing]
+    left = {t.name: NewTopic(t.name, t.partitions, replication_factor=-1, config=t.config()) for t in missing}
     created = []
-    for name, future in client.create_topics(new, request_timeout=REQUEST_SECONDS).items():
-        try:
-            future.result()
-        except KafkaException as error:
-            # Another process applied the same topics at the same time; what it made is compared next.
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise BrokerError(f"cannot create topic {name}: {error.args[0].str()}") from error
-        else:
-            created.append(name)
+    deadline = time.monotonic() + VISIBLE_SECONDS
+    while left:
+        for name, future in client.create_topics([*left.values()], request_timeout=REQUEST_SECONDS).items():
+            try:
+                future.result()
+            except KafkaException as error:
+                # While every broker is fenced there is none to put it on; one that stood still is back within seconds.
+                if _fenced(error.args[0]) and time.monotonic() < deadline:
+                    continue
+                # Another process applied the same topics at the same time; what it made is compared next.
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise BrokerError(f"cannot create topic {name}: {error.args[0].str()}") from error
+            else:
+                created.append(name)
+            del left[name]
+        if left:
+            time.sleep(POLL_SECONDS)
     return created
+
+
+def _fenced(error: KafkaError) -> bool:
+    return error.code() == KafkaError.INVALID_REPLICATION_FACTOR and "fenced" in error.str()
 
 
 def _await_leaders(client: AdminClient, bootstrap: Bootstrap, topics: Sequence[Topic]) -> None:

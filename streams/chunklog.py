@@ -23,6 +23,9 @@ _SECONDS = 10.0
 _NOT_EMPTY = (KafkaError.NON_EMPTY_GROUP, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.REBALANCE_IN_PROGRESS)
 """A group with live members refuses an offset from outside: it is known by its members then."""
 
+_STALE = (KafkaError.FENCED_LEADER_EPOCH, KafkaError._TIMED_OUT)
+"""A partition has a leader anew, and the client asks under the old one's epoch for ever: refused, or until its time is up."""
+
 
 class ChunkLog:
     """The chunk topics as an administrator sees them. Methods raise ``KafkaException`` where the broker does not answer."""
@@ -55,8 +58,7 @@ class ChunkLog:
         try:
             return offsets(self._admin, tps, spec, _SECONDS)
         except KafkaException as error:
-            if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
-                # The partitions have a leader anew, and this client would ask under the old one's epoch for ever.
+            if error.args[0].code() in _STALE:
                 self._admin = self._connected()
             raise
 

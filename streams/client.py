@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas import cloudevents
 from schemas.events import ContentMetadata
 from schemas.reactions import Progress
 from schemas.types import SCHEMA_OF, EventType
 from streams import topics
-from streams.connect import watermarks
+from streams.connect import QUIET, watermarks
 from streams.groups import COMMANDS
 from streams.producer import Deliveries, make_producer
 from streams.secure import Bootstrap, connection
@@ -63,13 +63,17 @@ def publish(bootstrap: Bootstrap, uploads: Iterable[Upload], **request: Any) -> 
 
 
 class Follower:
-    """Follows uploads through media.assets, media.reactions, media.metadata and the dead letters, from now on."""
+    """Follows uploads through media.assets, media.reactions, media.metadata and the dead letters, from now on.
+
+    ``away`` says whether Kafka is out of reach just now: what it holds is told of when it is back.
+    """
 
     TOPICS = (topics.ASSETS, topics.REACTIONS, topics.METADATA, topics.DEAD_LETTERS)
 
     def __init__(self, bootstrap: Bootstrap) -> None:
         self._bootstrap = bootstrap
-        self._consumer = make_consumer(bootstrap)
+        self._consumer = make_consumer(bootstrap, error_cb=self._failed)
+        self.away = False
         here = [TopicPartition(t.name, p) for t in self.TOPICS for p in range(t.partitions)]
         for place in here:
             place.offset = watermarks(self._consumer, place)[1]
@@ -79,8 +83,19 @@ class Follower:
         """Leave."""
         self._consumer.close()
 
+    def _failed(self, error: KafkaError) -> None:
+        self.away = self.away or error.code() == KafkaError._ALL_BROKERS_DOWN
+
+    def _is_back(self) -> bool:
+        try:
+            return bool(self._consumer.list_topics(timeout=POLL_SECONDS).brokers)
+        except KafkaException:
+            return False
+
     def step(self, uploads: list[Upload]) -> bool:
         """Hear one message, if one comes soon. True if it changed one of the uploads."""
+        if self.away:
+            self.away = not self._is_back()
         message = self._consumer.poll(POLL_SECONDS)
         if message is None or message.error():
             return False
@@ -135,8 +150,8 @@ def _refused(uploads: list[Upload], head: cloudevents.Headers) -> bool:
     return False
 
 
-def make_consumer(bootstrap: Bootstrap) -> Consumer:
-    """A consumer that belongs to no group and commits nothing."""
+def make_consumer(bootstrap: Bootstrap, **config: Any) -> Consumer:
+    """A consumer that belongs to no group and commits nothing. Its connection trouble is told to ``error_cb`` alone."""
     return Consumer(
         {
             **connection(bootstrap),
@@ -145,7 +160,9 @@ def make_consumer(bootstrap: Bootstrap) -> Consumer:
             "auto.offset.reset": "earliest",
             "fetch.wait.max.ms": 50,
             "enable.partition.eof": False,
-        }
+            **config,
+        },
+        logger=QUIET,
     )
 
 

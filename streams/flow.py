@@ -16,6 +16,8 @@ from collections import defaultdict
 from typing import Any, cast
 
 import aiokafka
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
@@ -123,6 +125,12 @@ class Consumer(driver.Consumer):
         """Whether the broker is out of reach: the group has no coordinator, and each heartbeat looks for one."""
         return self._client()._coordinator.coordinator_id is None
 
+    def fallen(self) -> BaseException | None:
+        """What ended the client's group membership for good: it would never be assigned anything again, and say nothing."""
+        coordinator = self._client()._coordinator
+        task = getattr(coordinator, "_coordination_task", None)
+        return task.exception() if task is not None and task.done() and not task.cancelled() else None
+
     def _client(self) -> aiokafka.AIOKafkaConsumer:
         return cast(ConsumerThread, self._thread)._ensure_consumer()
 
@@ -153,7 +161,24 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # The driver hard-codes 1500 ms; the client reads this attribute when it starts, which is later.
         client = super()._create_worker_consumer(transport)
         client._fetch_max_wait_ms = FETCH_WAIT_MS
+        look_again_without_brokers(client._client)
         return client
+
+
+def look_again_without_brokers(client: AIOKafkaClient) -> None:
+    """Make a client's search for a coordinator wait for a broker to ask.
+
+    While a cluster's only broker is fenced (its disk or its processor stood still for some seconds) its metadata name none. The
+    stock client meets that with an ``AssertionError``, which ends its group membership for good.
+    """
+    look_up = client.coordinator_lookup
+
+    async def coordinator_lookup(kind: int, key: str) -> int:
+        if client.get_random_node() is None:
+            raise GroupCoordinatorNotAvailableError
+        return cast(int, await look_up(kind, key))
+
+    client.coordinator_lookup = coordinator_lookup
 
 
 class Transport(driver.Transport):

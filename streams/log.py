@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import time
 from typing import TextIO
 
 import orjson
@@ -17,6 +19,10 @@ CLIENT_LOGGER = "confluent_kafka"
 
 LIBRARIES = ("faust", "mode", "aiokafka", "asyncio", "fsspec", "botocore", "urllib3")
 """Loggers that say at ``info`` what only somebody who debugs wants to read; they start at ``warning``."""
+
+SPARING_SECONDS = 10.0
+KEPT_LINES = 1000
+_NUMBER = re.compile(r"\d+")
 
 
 def configure(settings: Settings, *, role: str | None = None, stream: TextIO | None = None) -> None:
@@ -39,6 +45,8 @@ def configure(settings: Settings, *, role: str | None = None, stream: TextIO | N
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(target)
+    if settings.log_level != "debug":
+        handler.addFilter(_Sparing())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
@@ -69,6 +77,33 @@ def _renderers(target: TextIO) -> list[Processor]:
 
 def _dumps(event: EventDict, **_: object) -> str:
     return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class _Sparing(logging.Filter):
+    """Of what a library says again and again, such as each vain connection to a broker that is away, one line in a while.
+
+    Lines are the same that differ in numbers alone. The next one that passes says how often it was ``repeated``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a line passes."""
+        if record.name.partition(".")[0] not in (*LIBRARIES, CLIENT_LOGGER):
+            return True
+        same = f"{record.name} {record.levelno} {_NUMBER.sub('#', record.getMessage())}"[:200]
+        at, repeated = self._passed.get(same, (-SPARING_SECONDS, 0))
+        if time.monotonic() - at < SPARING_SECONDS:
+            self._passed[same] = at, repeated + 1
+            return False
+        if len(self._passed) >= KEPT_LINES:
+            self._passed.clear()
+        self._passed[same] = time.monotonic(), 0
+        if repeated:
+            record.repeated = repeated
+        return True
 
 
 class _Role:

@@ -18,10 +18,15 @@ logger = get_logger(__name__)
 
 
 async def pulse(app: faust.App, vitals: Vitals) -> None:
-    """Beat until cancelled. Once the app is ready each beat looks at its lag as well."""
+    """Beat until cancelled. Once the app is ready each beat looks at its lag as well.
+
+    Raises what has ended the consumer's group membership: a process without one does nothing any more.
+    """
     interval = min(PULSE_SECONDS, vitals.health.patience / 4)
     while True:
         vitals.health.beat()
+        if (reason := _fallen(app)) is not None:
+            raise reason
         if vitals.health.phase is Phase.READY:
             try:
                 consumer = cast(Consumer, app.consumer)
@@ -30,3 +35,10 @@ async def pulse(app: faust.App, vitals: Vitals) -> None:
             except Exception as error:  # the consumer's thread changes under the look: the next one finds it whole
                 logger.warning("not looked at the lag", error=repr(error))
         await asyncio.sleep(interval)
+
+
+def _fallen(app: faust.App) -> BaseException | None:
+    try:
+        return cast(Consumer, app.consumer).fallen()
+    except Exception:  # it is only just being made, or its thread changes under the look
+        return None

@@ -124,9 +124,9 @@ async def run_app(
     app.on_startup_finished = ready
     beating = asyncio.create_task(pulse(app, vitals))
     serving = asyncio.create_task(_serve(app))
-    await asyncio.wait([serving, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([serving, beating, asyncio.create_task(stopping.wait())], return_when=asyncio.FIRST_COMPLETED)
     if not stopping.is_set():
-        _end(app.crash_reason or serving.exception())
+        _end(app.crash_reason or next(task.exception() for task in (beating, serving) if task.done()))
     logger.info("stopping")
     vitals.health.stopping()
     try:

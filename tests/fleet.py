@@ -36,8 +36,8 @@ class Fleet:
 
     def __enter__(self) -> Self:
         try:
-            for role in ("planner", "aggregator", "decoder"):
-                self.role(role)
+            for started in [self._start_role(role) for role in ("planner", "aggregator", "decoder")]:
+                self._await_ready(*started)
         except BaseException:
             self.__exit__()
             raise
@@ -58,13 +58,17 @@ class Fleet:
 
     def role(self, *arguments: str) -> subprocess.Popen[bytes]:
         """A role as it is, ready."""
+        state, process = self._start_role(*arguments)
+        self._await_ready(state, process)
+        return process
+
+    def _start_role(self, *arguments: str) -> tuple[Path, subprocess.Popen[bytes]]:
         state = self.lab.folder / f"{'-'.join(arguments)}.state"
         log = (self.lab.folder / f"{arguments[0]}.log").open("ab")
         command = [sys.executable, "-m", "streams.cli", "run", *arguments]
         environment = self.environment | {"DAILIES_STATE_FILE": str(state)}
         self.made.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
-        self._await_ready(state, self.made[-1])
-        return self.made[-1]
+        return state, self.made[-1]
 
     def double(self, worker: str, **options: Any) -> subprocess.Popen[bytes]:
         """A worker of ``tests.integration.workers``, ready."""

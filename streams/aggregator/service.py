@@ -33,7 +33,7 @@ from streams.aggregator.emit import Emit, event_headers
 from streams.aggregator.jobs import Jobs, Repairs
 from streams.aggregator.live import Live
 from streams.aggregator.speaker import Speaker
-from streams.aggregator.store import OtherFormat, RunStore, Table
+from streams.aggregator.store import OtherFormat, RunStore, Table, generation_of
 from streams.metrics import Aggregating
 
 log = structlog.get_logger(__name__)
@@ -71,15 +71,17 @@ class Service:
         self._store = RunStore(table)
         self._sidecar = sidecar
         self._emit = emit
+        self._persist = persist
         self._jobs = Jobs(self._store, emit, repairs, metrics)
         self._speaker = Speaker(self._store, emit, persist, metrics)
         self._live: dict[str, Live] = {}
+        self._generation = generation_of(table)
         self._cause = ""
 
     @property
     def busy(self) -> bool:
         """Whether any run is under way here."""
-        return bool(self._live) or any(key.endswith("/plan") for key in self._table)
+        return bool(self._live or self._store.open_runs())
 
     def in_flight(self) -> list[float]:
         """When the uploads of the runs under way happened, in seconds since the epoch."""
@@ -95,6 +97,9 @@ class Service:
 
         After any error what is in memory is dropped and read from the table again, so that a retry finds no half-done step.
         """
+        if self._generation != (generation := generation_of(self._table)):
+            self.forget()
+            self._generation = generation
         try:
             await self._dispatch(headers, value)
         except BaseException:
@@ -228,17 +233,13 @@ class Service:
         await self._settle(live)
 
     async def _on_tick(self) -> None:
-        """Look for lost results. A run that is read from the table again may be complete: the event that was to close it was
-        given up, and no other one will come. One that cannot be read is looked at in its turn.
+        """Look for lost results. A run that is only in the table is woken by an event of its own, since a key is only written
+        from its own partition: it may be complete (the event that was to close it was given up, and no other one will come), or
+        not to be read.
         """
         for run in self._store.open_runs():
-            if run in self._live:
-                continue
-            live = self._at(run)
-            if live is None:
+            if run not in self._live:
                 await self._jobs.wake(*run.split("/", 1))
-            else:
-                await self._settle(live)
         await self._jobs.look(list(self._live.values()))
 
     async def _on_check(self, check: RepairCheck) -> None:
@@ -298,7 +299,7 @@ class Service:
         for lane in aggregate.lanes.values():
             if len(lane.fresh_folded()) >= CHECKPOINT_CELLS:
                 await self._save_signals(aggregate, lane)
-                self._store.put_checkpoint(live.run, lane)
+                await self._store.put_checkpoint(live.run, lane, self._persist)
         decoding = not all(state.settled for state in aggregate.streams.values())
         await self._speaker.tell(live, "decoding" if decoding else "analysing")
 

@@ -7,7 +7,7 @@ fold's journal, its findings) is written once per checkpoint under its own numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -65,11 +65,19 @@ def decode_cell(data: bytes) -> CellResult:
     return CellResult.from_message(head, data[4 + length :])
 
 
+def generation_of(table: Table) -> int:
+    """What changes when a table changes by other means than being written here; see :class:`streams.durable.DurableTable`."""
+    return int(getattr(table, "generation", 0))
+
+
 class RunStore:
-    """Runs in the table. Keeps an index of keys by run, built at first use and again after :meth:`forget`."""
+    """Runs in the table. Keeps an index of keys by run, built at first use, and again after :meth:`forget` or where the table's
+    ``generation`` has changed.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._generation = generation_of(table)
         self._index: dict[str, set[str]] | None = None
         self._oldest: str | None = None
         """No run that is known here was closed before; None: not looked yet."""
@@ -82,6 +90,9 @@ class RunStore:
         self._created.clear()
 
     def _runs(self) -> dict[str, set[str]]:
+        if self._generation != (generation := generation_of(self._table)):
+            self.forget()
+            self._generation = generation
         if self._index is None:
             self._index = {}
             for key in self._table:
@@ -105,16 +116,19 @@ class RunStore:
         return None if value is None else str(orjson.loads(value)["ce_id"])
 
     def close(self, run: str, ce_id: str, at: str) -> None:
-        """Keep the final event's id; drop everything else."""
-        for key in sorted(self._keys(run)):
-            self._table.pop(key, None)
-        self._keys(run).clear()
+        """Keep the final event's id; drop everything else, of which a crash may leave some."""
+        self._drop(run)
         self._created.pop(run, None)
         self._put(run, "closed", orjson.dumps({"ce_id": ce_id, "at": at}))
 
+    def _drop(self, run: str) -> None:
+        for key in sorted(self._keys(run)):
+            self._table.pop(key, None)
+        self._keys(run).clear()
+
     def open_runs(self, asset: str | None = None) -> list[str]:
         """The runs under way, of one asset or of all."""
-        runs = [run for run, keys in self._runs().items() if f"{run}/plan" in keys]
+        runs = [run for run in self._runs() if self.has_plan(run)]
         return [run for run in runs if asset is None or run.startswith(f"{asset}/")]
 
     def created(self, run: str) -> str:
@@ -135,15 +149,15 @@ class RunStore:
                 continue
             at = str(orjson.loads(value)["at"])
             if at < before and same(key, f"{like}/closed"):
-                self._remove(run, "closed")
+                self._drop(run)
                 self._runs().pop(run, None)
             else:
                 left.append(at)
         self._oldest = min(left, default=None)
 
     def has_plan(self, run: str) -> bool:
-        """Whether the run's plan is known, so that its jobs were issued."""
-        return f"{run}/plan" in self._keys(run)
+        """Whether the run is under way: its plan is known, so that its jobs were issued, and it is not closed."""
+        return f"{run}/plan" in self._table and f"{run}/closed" not in self._table
 
     def put_plan(self, run: str, plan: Plan) -> None:
         """Keep the plan: from now on the run is under way."""
@@ -208,12 +222,17 @@ class RunStore:
         """Keep a cell until a checkpoint holds what it was folded into."""
         self._put(run, _cell_name(result), encode_cell(result))
 
-    def put_checkpoint(self, run: str, lane: Lane) -> None:
-        """Write a lane's checkpoint and drop the cells that it covers."""
+    async def put_checkpoint(self, run: str, lane: Lane, persist: Callable[[], Awaitable[None]]) -> None:
+        """Write a lane's checkpoint and drop the cells that it covers.
+
+        The state counts the parts that have grown, so it comes when they are durable. A part that no state counts is written
+        again after a crash, perhaps with more in it.
+        """
         covered = list(lane.fresh_folded())
         state, grown = lane.checkpoint()
         name = f"{lane.stream}/{lane.task.name}"
         self._put(run, f"grown/{name}/{lane.parts:06d}", grown)
+        await persist()
         self._put(run, f"lane/{name}", state)
         for segment, n, digest in covered:
             self._remove(run, f"cell/{name}/{segment}/{n}/{digest}")
@@ -244,8 +263,8 @@ class RunStore:
         for (stream, task), lane in aggregate.lanes.items():
             state = self._table.get(f"{run}/lane/{stream}/{task}")
             if state is not None:
-                upto = f"{run}/grown/{stream}/{task}/"
-                lane.restore(state, [self._table[k] for k in sorted(self._keys(run)) if k.startswith(upto)])
+                parts = self._keys_of(run, f"grown/{stream}/{task}")
+                lane.restore(state, {int(key.rpartition("/")[2]): self._table[key] for key in parts})
         for value in self._values(run, "manifest"):
             aggregate.add_manifest(Manifest.model_validate_json(value))
         for value in self._values(run, "failed"):

@@ -15,7 +15,7 @@ from rich.json import JSON
 from rich.table import Table
 from rich.text import Text
 
-from processors.source import to_uri
+from processors.policy import to_uri
 from schemas.errors import Unprocessable
 from schemas.ids import digest
 from streams import letterbox, replay

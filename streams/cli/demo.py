@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from processors.source import to_uri
+from processors.policy import to_uri
 from streams.cli import common, render
 from streams.cli.ingest import exit_code, follow
 from streams.client import Follower, Upload, publish

@@ -12,13 +12,16 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from processors.source import to_uri
+from processors.policy import to_uri
 from streams.cli import common, render
 from streams.client import Follower, Upload, publish
 from streams.local.state import bootstrap_of
 
 EXIT_INCOMPLETE = 3
 EXIT_UNPROCESSABLE = 4
+
+AWAY = "Kafka does not answer. It has the uploads: waiting for it to come back (Ctrl-C ends the waiting, not the analysis) …"
+BACK = "Kafka is back."
 
 
 def ingest(
@@ -69,8 +72,12 @@ def follow(follower: Follower, uploads: list[Upload], *, as_json: bool = False, 
     with Progress(*columns, TextColumn("{task.fields[stage]}"), TimeElapsedColumn(), console=errors) as bars:
         lines = {u.id: bars.add_task(u.uri.rsplit("/", 1)[-1], total=1.0, stage=u.stage) for u in uploads}
         said: set[str] = set()
+        away = False
         while len(said) < len(uploads):
             follower.step(uploads)
+            if away != follower.away:
+                away = follower.away
+                errors.print(f"[yellow]{AWAY if away else BACK}")
             for upload in uploads:
                 bars.update(lines[upload.id], completed=upload.progress, stage=upload.stage)
                 if upload.ended and upload.id not in said:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from processors import profiles as delivery
 from processors import tasks as known
-from processors.source import to_uri
+from processors.policy import to_uri
 from schemas.errors import Unprocessable
 from schemas.events import ContentMetadata
 from streams.cli import common, render

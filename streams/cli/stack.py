@@ -22,19 +22,10 @@ from streams.secure import Cluster, Security
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing else there.")]
 
-PANEL = "Local stack"
-
 FIELDS = ("role", "pid", "state", "lag", "name", "restarts", "problem", "health")
 """What ``status --json`` says of each process."""
 
 topics = typer.Typer(help="The cluster's topics: make them what they should be, or look at them.", no_args_is_help=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Mounts these commands."""
-    for command in (up, down, status):
-        app.command(rich_help_panel=PANEL)(command)
-    app.add_typer(topics, name="topics", rich_help_panel=PANEL)
 
 
 def up(

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from processors.source import to_uri
+from processors.policy import to_uri
 from schemas import cloudevents
 from schemas.errors import Unprocessable
 from schemas.events import ContentMetadata

@@ -239,8 +239,11 @@ class JobSource:
         self._commit()
         self._lost(consumer, partitions)
 
-    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         gone = {(p.topic, p.partition) for p in partitions}
+        if held := [TopicPartition(*tp) for tp in self._paused & gone]:
+            # The client would remember the pause, and never read the partition again if it came back.
+            consumer.resume(held)
         with self._changed:
             for tp in gone:
                 self._tracker.revoked(tp)

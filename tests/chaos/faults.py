@@ -203,7 +203,7 @@ _ALL: tuple[Fault, ...] = (
     *(Signalled(f"sigkill:{role}", role, signal.SIGKILL) for role in ROLES),
     *(Signalled(f"sigterm:{role}", role, signal.SIGTERM) for role in ROLES),
     *(Stopped(f"sigstop:{role}", role) for role in (*ROLES, "kafka")),
-    *(Stopped(f"zombie:{role}", role, (11.0, 14.0)) for role in ROLES),
+    *(Stopped(f"zombie:{role}", role, (11.0, 14.0)) for role in (*ROLES, "kafka")),
     *(Joined(f"join:{role}", role) for role in ROLES),
     Signalled("bounce", "kafka", signal.SIGKILL),
     Poisoned("latency", "latency", {"latency": 150, "jitter": 100}),

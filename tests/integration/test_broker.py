@@ -75,14 +75,12 @@ def test_data_offsets_and_port_survive_a_stop_and_a_crash(new_broker: BrokerFact
     assert consume(broker, 3, "fresh") == [b"one", b"two", b"three"]
 
 
-def test_the_new_consumer_protocol_serves(new_broker: BrokerFactory) -> None:
-    broker = new_broker(topics=(TOPIC,))
+def test_the_new_consumer_protocol_serves_and_deleted_records_free_the_disk(kafka: Broker) -> None:
+    broker = kafka
+    admin.apply(broker.bootstrap, [TOPIC])
     produce(broker, b"one")
     assert consume(broker, 1, "kip-848", **{"group.protocol": "consumer"}) == [b"one"]
 
-
-def test_deleted_records_free_the_disk(new_broker: BrokerFactory) -> None:
-    broker = new_broker(topics=(TOPIC,))
     partition = broker.folder / "data" / f"{TOPIC.name}-0"
     produce(broker, *(os.urandom(MIB) for _ in range(3 * SEGMENT_BYTES // MIB)))
     before = _bytes(partition)
@@ -95,13 +93,6 @@ def test_deleted_records_free_the_disk(new_broker: BrokerFactory) -> None:
 
 def _bytes(folder: Path) -> int:
     return sum(size(path) for path in folder.glob("*.log*"))
-
-
-def test_an_asked_for_port_is_used(new_broker: BrokerFactory) -> None:
-    (port,) = free_ports(1)
-    broker = new_broker(topics=None, port=port)
-    broker.start()
-    assert broker.bootstrap == f"127.0.0.1:{port}"
 
 
 def test_an_asked_for_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
@@ -163,10 +154,14 @@ def test_a_corrupted_jar_keeps_kafka_from_starting(tmp_path: Path, monkeypatch: 
     assert broker.pid is None
 
 
-def test_the_callers_java_settings_change_nothing(new_broker: BrokerFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_has_the_asked_for_port_and_not_the_callers_java_settings(
+    new_broker: BrokerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xmx1m")
     monkeypatch.setenv("CLASSPATH", "/nowhere")
-    broker = new_broker(topics=None)
+    (port,) = free_ports(1)
+    broker = new_broker(topics=None, port=port)
     broker.start()
+    assert broker.bootstrap == f"127.0.0.1:{port}"
     environment = subprocess.run(["cat", f"/proc/{broker.pid}/environ"], capture_output=True, check=True).stdout
     assert b"JAVA_TOOL_OPTIONS" not in environment

@@ -139,6 +139,24 @@ def test_jobs_of_a_partition_that_moves_are_abandoned_and_go_to_its_new_decoder(
     until(all_committed, "everything is committed in the end")
 
 
+def test_a_full_partition_that_goes_away_and_comes_back_is_read_again(kafka: Broker, sources: Sources) -> None:
+    """What is read far enough ahead is paused, and the client would keep the pause of a partition that comes back."""
+    old = sources()
+    until(lambda: old.poll(0.1) or old.assigned == 16, "the first has all partitions", 120)
+    places = submit(kafka.bootstrap, *(make_job(f"coming-back-{n}", chunks=1) for n in range(80)))
+    until(lambda: old.poll(0.05) or old.waiting >= 32, "every partition is full")
+    new = sources()
+    until(lambda: old.poll(0.05) or new.poll(0.05) or (new.assigned and old.assigned < 16), "partitions have moved", 120)
+    new.close()
+    until(lambda: old.poll(0.05) or old.assigned == 16, "they have come back", 120)
+    taken: dict[str, JobMessage] = {}
+    until(lambda: take_all(old, taken) >= len(places), "all are taken")
+    assert taken.keys() == {f"{p.topic}/{p.partition}/{p.offset}" for p in places}
+    for message in taken.values():
+        old.done(message)
+    until(lambda: old.poll(0.05) or all(committed(kafka.bootstrap, p) for p in places), "everything is committed")
+
+
 def test_a_refused_chunk_ends_the_process_and_nothing_is_committed(kafka: Broker, tmp_path: Path) -> None:
     bootstrap, config = kafka.bootstrap, settings(tmp_path)
     limit_records(bootstrap, AUDIO.name, 50_000)

@@ -88,6 +88,23 @@ def test_a_refused_changelog_record_ends_the_process_before_its_offset_is_commit
     assert set(last_values(lab, keeper.changelog)) == {b"k%d" % n for n in range(20)}
 
 
+def test_nothing_is_deleted_before_what_was_written_with_it_is_there(lab: Lab) -> None:
+    """A broker that takes the small records of a message and refuses a large one leaves the state with more, not with less."""
+    group, topic, letters = lab.name("swapper"), lab.topic("swaps"), lab.topic("letters")
+    changelog = lab.topic("", 1, compact=True, name=f"{group}-swapped-changelog")
+    lab.limit(changelog, 5_000)
+    lab.send(topic, [(b"old", b"state"), (b"swap", bytes(20_000))])
+    options = {"group": group, "topic": topic.name, "dead_letters": letters.name}
+    assert lab.start("swaps", **options).wait(WAIT_SECONDS) == EXIT_SOFTWARE
+    assert last_values(lab, changelog) == {b"old": b"state"}
+    lab.limit(changelog, 1 << 20)
+    worker = lab.start("swaps", **options)
+    lab.await_committed(group, topic, [2])
+    wait_for(lambda: last_values(lab, changelog) == {b"old": b"", b"new": bytes(20_000)}, "the deletion")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(WAIT_SECONDS) == 0
+
+
 def test_a_restart_recovers_everything(lab: Lab) -> None:
     keeper = Keeper(lab, 4)
     expected = {b"k%d" % n: b"v%d" % n for n in range(200)}
@@ -99,6 +116,7 @@ def test_a_restart_recovers_everything(lab: Lab) -> None:
     async def main() -> None:
         async with running(keeper.make):
             seen.update(keeper.table.items())
+            assert keeper.table.generation > 1, "what was read off it before is stale"
 
     asyncio.run(main())
     assert seen == expected

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from confluent_kafka import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 
 from streams.app import make_app, raw_topic
 from streams.deadletters import DeadLetters
+from streams.flow import look_again_without_brokers
 from streams.guard import Guard
 from streams.local.broker import Broker
 from streams.record import Record
@@ -137,3 +141,18 @@ def test_records_deleted_ahead_of_the_committed_offset(lab: Lab) -> None:
     assert seen == [b"8"] and lab.committed(group, topic) == [committed]
     lab.run(make, lambda: lab.committed(group, topic) == [10])
     assert seen == [b"8", b"8", b"9"]
+
+
+def test_the_search_for_a_coordinator_waits_for_a_broker_to_ask() -> None:
+    """While the cluster's only broker is fenced its metadata name none. The stock client ends its membership over that."""
+
+    async def look_up(prepare: Callable[[AIOKafkaClient], object]) -> None:
+        client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
+        prepare(client)
+        await client.coordinator_lookup(0, "group")
+
+    with pytest.raises(AssertionError):
+        asyncio.run(look_up(lambda client: None))
+    with pytest.raises(GroupCoordinatorNotAvailableError) as raised:
+        asyncio.run(look_up(look_again_without_brokers))
+    assert raised.value.retriable

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.events import ContentMetadata
+from streams.client import Follower
 from streams.local.broker import Broker
 from streams.local.state import ProcessState, running
 from tests.kafka import BrokerFactory
@@ -157,8 +158,10 @@ def test_a_broker_that_is_away_makes_nobody_dead(new_broker: BrokerFactory, tmp_
         url = f"http://127.0.0.1:{json.loads(state.read_bytes())['port']}"
         lab.send(topic, [(None, b"waits")])
         until(lambda: metrics(url).get("dailies_lag_records"), "there is work")
+        follower = Follower(broker.bootstrap)
         broker.kill()
         until(lambda: metrics(url)["dailies_broker_reachable"] == 0, "it is seen to be away")
+        until(lambda: follower.step([]) or follower.away, "who follows an upload knows that it is away")
         assert json.loads(get(f"{url}/ready")[1])["reason"] == "the broker is out of reach"
         silent = metrics(url)["dailies_last_ack_age_seconds"]
         until(lambda: metrics(url)["dailies_last_ack_age_seconds"] > silent + 2, "its patience is over")
@@ -166,6 +169,8 @@ def test_a_broker_that_is_away_makes_nobody_dead(new_broker: BrokerFactory, tmp_
         broker.start()
         (tmp_path / "go on").touch()
         until(lambda: get(f"{url}/ready")[0] == 200, "the broker is back")
+        until(lambda: follower.step([]) or not follower.away, "who follows an upload knows that it is back")
+        follower.close()
         until(lambda: metrics(url).get("dailies_acks_total") == 1, "the work is done")
     finally:
         lab.end()

@@ -75,6 +75,14 @@ def test_a_role_without_a_broker_fails(lab: Lab) -> None:
     assert state(lab)["state"] == "starting"
 
 
+def test_a_role_whose_client_has_lost_its_membership_for_good_ends(lab: Lab) -> None:
+    """It would be assigned nothing ever again, and say nothing of it: the supervisor starts another."""
+    topic, dead = lab.topic("uploads"), lab.topic("dead")
+    process = lab.start("loses_membership", topic=topic.name, dead_letters=dead.name, group=lab.name("lost"))
+    assert process.wait(WAIT_SECONDS) == EXIT_SOFTWARE
+    assert "an error inside the client" in (lab.folder / "worker.log").read_text()
+
+
 def test_a_role_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="there is no role 'editor'"):
         run_role("editor", Settings(data_dir=tmp_path), bootstrap="127.0.0.1:1")

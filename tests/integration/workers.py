@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 
@@ -21,7 +21,7 @@ from processors.tasks.base import Runner
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 from schemas.plan import TaskRef
-from streams import inference, log
+from streams import flow, inference, log
 from streams.app import make_app, raw_topic
 from streams.attempts import AttemptLedger
 from streams.deadletters import DeadLetters
@@ -65,6 +65,19 @@ def fails_on_bad(settings: Settings, o: dict[str, Any]) -> faust.App:
     return app
 
 
+def loses_membership(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """A client whose search for the group's coordinator ends in an error that it knows nothing of."""
+
+    async def coordinator_lookup(kind: int, key: str) -> int:
+        raise AssertionError("an error inside the client")
+
+    def broken(client: Any) -> None:
+        client.coordinator_lookup = coordinator_lookup
+
+    flow.look_again_without_brokers = broken
+    return fails_on_bad(settings, o)
+
+
 def keeps_last(settings: Settings, o: dict[str, Any]) -> faust.App:
     """Keeps each key's last value in a durable table; an empty value deletes the key."""
     app = make_app(o["group"], settings, bootstrap=o["bootstrap"])
@@ -78,6 +91,23 @@ def keeps_last(settings: Settings, o: dict[str, Any]) -> faust.App:
             table[record.key] = record.value
         else:
             table.pop(record.key, None)
+
+    app.agent(raw_topic(app, o["topic"]))(guard.agent(handle))
+    return app
+
+
+def swaps(settings: Settings, o: dict[str, Any]) -> faust.App:
+    """Writes a message of the key ``old`` into a durable table; at any other it deletes that and writes ``new``."""
+    app = make_app(o["group"], settings, bootstrap=o["bootstrap"])
+    table = app.Table("swapped", key_type=bytes, value_type=bytes, partitions=1)
+    guard = Guard(app, "test", DeadLetters(app, o["dead_letters"]), QUICK, tables=(cast(DurableTable[bytes, bytes], table),))
+
+    async def handle(record: Record) -> None:
+        if record.key == b"old":
+            table[b"old"] = record.value
+        else:
+            table.pop(b"old", None)
+            table[b"new"] = record.value
 
     app.agent(raw_topic(app, o["topic"]))(guard.agent(handle))
     return app
@@ -190,7 +220,16 @@ def serve_hanging(settings: Settings, o: dict[str, Any], state_file: Path) -> in
 
 WORKERS: dict[str, Callable[[Settings, dict[str, Any]], faust.App]] = {
     work.__name__: work
-    for work in (kills_itself, fails_on_bad, keeps_last, infers_deadly, infers_fragile, infers_other_version)
+    for work in (
+        kills_itself,
+        fails_on_bad,
+        loses_membership,
+        keeps_last,
+        swaps,
+        infers_deadly,
+        infers_fragile,
+        infers_other_version,
+    )
 }
 
 

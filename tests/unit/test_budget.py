@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 
 import pytest
@@ -120,6 +121,20 @@ def test_what_was_there_before_counts_up_to_half_of_the_share(found: int, counte
 
 def test_nothing_is_admitted_before_stock_is_taken() -> None:
     assert not Budget(100, LogInMemory(), {"proxy": Readers(TOPIC, NEED)}).admit(1, lambda: True)
+
+
+def test_the_log_is_tended_at_leisure_while_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    log = LogInMemory()
+    monkeypatch.setattr(log, "members", lambda groups: looks.append(1) or dict.fromkeys(groups, MEMBERS_EACH))
+    monkeypatch.setattr("streams.decoder.budget.CALM_SECONDS", 0.2)
+    budget = made(log, 10)
+    began = time.monotonic()
+    budget.start()
+    while len(looks) < 4:
+        time.sleep(0.01)
+    budget.close()
+    assert time.monotonic() - began > 0.2, "three looks of its own, and a pause between each two"
 
 
 def test_who_waits_for_room_is_woken() -> None:

@@ -38,8 +38,9 @@ def log_of(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> ChunkLog:
     return ChunkLog("nowhere:1")
 
 
-def test_a_fenced_leader_epoch_is_cured_by_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = log_of(monkeypatch, KafkaError.FENCED_LEADER_EPOCH, None)
+@pytest.mark.parametrize("code", [KafkaError.FENCED_LEADER_EPOCH, KafkaError._TIMED_OUT])
+def test_an_old_leaders_epoch_is_cured_by_another_client(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    log = log_of(monkeypatch, code, None)
     with pytest.raises(KafkaException):
         log.starts([PLACE])
     assert log.starts([PLACE]) == {PLACE: 7}

@@ -65,7 +65,7 @@ def test_who_waits_for_a_run_whose_event_another_one_has_replaced_gets_that(monk
         def value(self) -> bytes:
             return Progress.model_validate(body).model_dump_json().encode()
 
-    monkeypatch.setattr(client, "make_consumer", lambda _: Waiting())
+    monkeypatch.setattr(client, "make_consumer", lambda *_, **__: Waiting())
     monkeypatch.setattr(client, "watermarks", lambda *_: (0, 0))
     assert client.Follower("").step([upload])
     assert upload.metadata == event

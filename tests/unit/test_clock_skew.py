@@ -73,6 +73,10 @@ def test_a_run_whose_last_event_was_given_up_is_closed_at_the_next_tick(tmp_path
             await service.handle(*last)
         refusing = False
         await service.handle(*tick(0))
+        assert kafka.finals() == [], "a key is only written from its own partition, and the tick's is any"
+        ((_, key, value, headers),) = [sent for sent in kafka.sent if sent[3]["ce_type"] == EventType.CHECK.encode()]
+        assert key == b"a" * 32
+        await service.handle(headers, value)
 
     asyncio.run(main())
     assert kafka.finals() == drive([PLANNED, *messages_of(seeded())], tmp_path / "side").finals()

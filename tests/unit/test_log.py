@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,29 @@ def test_libraries_speak_up_only_when_debugging(tmp_path: Path) -> None:
     log.configure(Settings(data_dir=tmp_path, log_level="debug"), stream=out)
     logging.getLogger("aiokafka.consumer").debug("detail")
     assert lines(out)[-1]["event"] == "detail"
+
+
+def test_what_a_library_repeats_is_said_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, now = io.StringIO(), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    log.configure(Settings(data_dir=tmp_path), stream=out)
+    client = logging.getLogger("aiokafka.client")
+    for second in range(25):
+        now = 100.0 + second
+        client.error("Unable to connect to node %d: refused after %d ms", 1, second)
+    client.error("something else")
+    log.get_logger("streams.x").warning("ours")
+    log.get_logger("streams.x").warning("ours")
+    said = [(line["event"], line.get("repeated")) for line in lines(out)]
+    text = "Unable to connect to node 1: refused after {} ms"
+    assert said == [
+        (text.format(0), None),
+        (text.format(10), 9),
+        (text.format(20), 9),
+        ("something else", None),
+        ("ours", None),
+        ("ours", None),
+    ]
 
 
 def test_a_terminal_gets_text(tmp_path: Path) -> None:
