@@ -22,7 +22,7 @@ from confluent_kafka.admin import (
 
 from schemas.errors import BrokerError, SetupError
 from streams.connect import admin_client, answer
-from streams.secure import Bootstrap
+from streams.secure import Bootstrap, cluster
 from streams.topics import TOPICS, Topic
 
 METADATA_SECONDS = 10.0
@@ -99,7 +99,7 @@ def _topics(client: AdminClient, bootstrap: Bootstrap) -> dict[str, TopicMetadat
     try:
         return dict(client.list_topics(timeout=METADATA_SECONDS).topics)
     except KafkaException as error:
-        raise BrokerError(f"no Kafka answers at {bootstrap}: {error.args[0].str()}") from error
+        raise BrokerError(f"no Kafka answers at {cluster(bootstrap).approach}: {error.args[0].str()}") from error
 
 
 def _partitions(client: AdminClient, bootstrap: Bootstrap) -> dict[str, int]:

@@ -132,6 +132,14 @@ class Cluster:
     def __str__(self) -> str:
         return self.servers
 
+    @property
+    def approach(self) -> str:
+        """Where, by which protocol and as whom: for errors of who gets no answer."""
+        if self.security.protocol == "PLAINTEXT":
+            return self.servers
+        who = f" as {self.security.username}" if self.security.sasl else f" with {self.security.cert_file or 'no certificate'}"
+        return f"{self.servers} by {self.security.protocol}{who}"
+
 
 Bootstrap = str | Cluster
 """A cluster, or only the bootstrap servers of one that asks for nothing."""

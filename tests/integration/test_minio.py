@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
 import pytest
 
 from processors.analyse import analyse
@@ -20,8 +21,6 @@ from schemas.errors import SourceChanged, SourceMissing
 from schemas.events import ContentMetadata
 from streams import topics
 from streams.client import read_all
-from streams.groups import DECODERS
-from streams.local.lag import lags
 from streams.local.ports import LOOPBACK, free_ports
 from tests.minio import Minio, program
 from tests.sound import tone_file
@@ -56,9 +55,10 @@ class Site:
         assert found is not None
         return found
 
-    def jobs(self) -> int:
-        """Jobs that no decoder has committed."""
-        return lags(self.stack.bootstrap, [DECODERS])[DECODERS] or 0
+    def planned(self, uri: str, version: str) -> bool:
+        """Whether a version is planned."""
+        plans = (orjson.loads(message.value() or b"{}") for message in read_all(self.stack.bootstrap, topics.ASSETS))
+        return any((plan["asset"]["uri"], plan["asset"]["version"]) == (uri, version) for plan in plans if "asset" in plan)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_an_object_that_is_overwritten_after_it_was_planned(site: Site, sound: P
     try:
         uri = site.minio.put("versions", "x.wav", sound.read_bytes())
         first = site.minio.client.head_object(Bucket="versions", Key="x.wav")["VersionId"]
-        until(lambda: site.jobs() > 0, "the first version's job", SECONDS)
+        until(lambda: site.planned(uri, first), "the first version's plan", SECONDS)
         longer = tone_file(tmp_path / "longer.wav", 8)
         site.minio.put("versions", "x.wav", longer.read_bytes())
         second = site.minio.client.head_object(Bucket="versions", Key="x.wav")["VersionId"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -245,3 +246,6 @@ def test_who_cannot_prove_who_he_is_gets_no_answer(secured: Secured, tmp_path: P
         secured.cluster("planner").servers,
     ):
         assert cluster_id(cluster, 3) is None
+    command, environment = secured.command("topics", "topics", "describe", DAILIES_KAFKA_SASL_PASSWORD_FILE=str(wrong))
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert told.returncode == 1 and "by SASL_SSL as topics" in told.stderr and "Traceback" not in told.stderr

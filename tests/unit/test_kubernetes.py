@@ -189,11 +189,6 @@ def test_every_role_has_a_budget_of_disruptions_a_priority_and_requests(found: l
         assert scratch <= _bytes(container["resources"]["limits"]["ephemeral-storage"])
 
 
-PENDING = {f"DAILIES_KAFKA_{name}" for name in ("SECURITY_PROTOCOL", "SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD")}
-PENDING |= {f"DAILIES_KAFKA_{name}_FILE" for name in ("SASL_PASSWORD", "CA", "CERT", "KEY", "KEY_PASSWORD")}
-"""Variables of the secured connection, until the settings have them."""
-
-
 def test_variables_are_settings_with_values_that_they_take(
     found: list[Manifest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -203,7 +198,7 @@ def test_variables_are_settings_with_values_that_they_take(
         names = {entry["name"] for entry in pod(workload)["containers"][0]["env"]}
         variables = environment(found, workload)
         ours = {name for name in names | set(variables) if name.startswith("DAILIES_")}
-        assert ours <= known | PENDING
+        assert ours <= known
         with monkeypatch.context() as patch:
             for name, value in variables.items():
                 patch.setenv(name, value)

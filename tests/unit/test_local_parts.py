@@ -133,8 +133,8 @@ def test_the_bootstrap_is_the_configured_one_else_the_running_stacks(tmp_path: P
     with pytest.raises(SetupError, match="still starting"):
         state.bootstrap_of(local)
     state.write(tmp_path, this_stack())
-    assert state.bootstrap_of(local) == "h:1"
-    assert state.bootstrap_of(Settings(data_dir=tmp_path, bootstrap="other:9092")) == "other:9092"
+    assert str(state.bootstrap_of(local)) == "h:1"
+    assert str(state.bootstrap_of(Settings(data_dir=tmp_path, bootstrap="other:9092"))) == "other:9092"
 
 
 def test_one_owner_at_a_time(tmp_path: Path) -> None:

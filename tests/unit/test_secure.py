@@ -20,6 +20,7 @@ from streams.secure import Cluster, Security, connection
 from streams.settings import Settings
 from tests.certificates import Authority
 
+ROOT = Path(__file__).parents[2]
 SECRET = "correct-horse-battery"
 LOGIN = {"kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "decoder", "kafka_sasl_password": SECRET}
 
@@ -80,6 +81,21 @@ def test_the_clients_take_what_they_are_told(authority: Authority) -> None:
     there = secured(**LOGIN, kafka_ca_file=authority.certificate, kafka_cert_file=pair.certificate, kafka_key_file=pair.key)
     admin_client(there)
     make_producer(there)
+
+
+def test_every_client_is_made_of_a_connection() -> None:
+    """The local broker's training run aside, which speaks with the broker that it has just started."""
+    named = {path.name for path in (ROOT / "streams").rglob("*.py") if '"bootstrap.servers"' in path.read_text()}
+    assert named == {"secure.py", "aot.py"}
+
+
+def test_who_gets_no_answer_is_told_how_he_asked(authority: Authority) -> None:
+    assert secured().approach == "one:1,two:2"
+    assert secured(**LOGIN).approach == "one:1,two:2 by SASL_SSL as decoder"
+    assert secured(kafka_security_protocol="SSL").approach == "one:1,two:2 by SSL with no certificate"
+    pair = authority.issue("me")
+    mutual = secured(kafka_security_protocol="SSL", kafka_cert_file=pair.certificate, kafka_key_file=pair.key)
+    assert mutual.approach.endswith("me.crt")
 
 
 def test_a_password_comes_from_its_file_when_a_client_is_made(tmp_path: Path) -> None:

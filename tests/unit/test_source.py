@@ -295,6 +295,16 @@ def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             open_source(f"{site.base.replace('localhost', '127.0.0.1')}/x", WEB)
 
 
+def test_a_missing_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(*_: Any, **__: Any) -> Any:
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr("fsspec.filesystem", absent)
+    with pytest.raises(Unprocessable, match="Install s3fs") as caught:
+        open_source("s3://in/x", FILES)
+    assert caught.value.reason == "backend_missing"
+
+
 def frames(path_or_source: Any) -> list[bytes]:
     opened = av.open(path_or_source) if isinstance(path_or_source, str) else open_container(path_or_source)
     with opened as container:
