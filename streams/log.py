@@ -63,6 +63,14 @@ def configure(settings: Settings, *, role: str | None = None, stream: TextIO | N
         logger.setLevel(level if settings.log_level == "debug" else max(level, logging.WARNING))
 
 
+def warnings_to_stderr() -> None:
+    """For commands that are no role and set nothing up: stdout is for results, and only what goes wrong is told."""
+    structlog.configure(
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """The logger of a module."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

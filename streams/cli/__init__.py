@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import DailiesError
+from streams import log
 from streams.cli.common import code_version
 from streams.cli.lazy import Commands
 
@@ -30,6 +31,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 def main() -> None:
     """Run the command line. Errors that Dailies raises on purpose are said in one line; exit status 1."""
+    log.warnings_to_stderr()
     try:
         app()
     except DailiesError as error:

@@ -82,6 +82,16 @@ def test_what_a_library_repeats_is_said_once_in_a_while(tmp_path: Path, monkeypa
     ]
 
 
+def test_a_commands_stdout_is_for_its_results(capsys: pytest.CaptureFixture[str]) -> None:
+    log.warnings_to_stderr()
+    logger = log.get_logger("streams.producer")
+    logger.info("all is well")
+    logger.warning("kafka", error="1/1 brokers are down")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "brokers are down" in err and "all is well" not in err
+
+
 def test_a_terminal_gets_text(tmp_path: Path) -> None:
     out = Terminal()
     log.configure(Settings(data_dir=tmp_path), stream=out)
