@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,15 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
-
 from streams.local.ports import LOOPBACK, free_ports
 from streams.topics import UPLOADS
-from tests.tools import REQUIRE_ENV
+from tests.tools import require_built
 from tests.waiting import until
-
-VERSION = "7aac2a2c5b7c"
-"""As in scripts/minio.sh."""
 
 ARN = "arn:minio:sqs::PRIMARY:kafka"
 KEY, SECRET = "dailies-test", "dailies-test-secret"
@@ -28,16 +22,7 @@ KEY, SECRET = "dailies-test", "dailies-test-secret"
 
 def program() -> str:
     """The server, as ``make minio`` has built or found it; without it the test skips by name."""
-    cache = os.environ.get("DAILIES_CACHE_DIR") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dailies"
-    built = Path(cache) / "tools" / f"minio-{VERSION}" / "minio"
-    found = str(built) if os.access(built, os.X_OK) else shutil.which("minio")
-    if found is None:
-        reason = "minio is not there (make minio builds it)"
-        if os.environ.get(REQUIRE_ENV) == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
-    return found
+    return require_built("minio")
 
 
 @dataclass
