@@ -25,8 +25,9 @@ def require_tool(name: str) -> str:
 
 
 def require_built(name: str) -> str:
-    """Path of a program that is built with Go, outside the tree, or found on the path. Without it the test skips by name, wherever
-    it runs: not every machine has a current Go.
+    """Path of a program that is built with Go, outside the tree, or found on the path.
+
+    Without it the test skips by name, wherever it runs: not every machine has a current Go.
     """
     path = cache_dir() / "tools" / f"{name}-{BUILT[name]}" / name
     found = str(path) if path.exists() else shutil.which(name)
