@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, Producer
 
 from schemas.errors import BrokerError, SetupError
 from streams import admin
+from streams.connect import QUIET
 from streams.local import jars
 from streams.local.broker import Broker
 from streams.local.java import aot_cache
@@ -52,11 +53,11 @@ def train(say: Callable[[str], object]) -> Path:
 def _exercise(bootstrap: str) -> None:
     """Topics, records in, records out, offsets: what every stack does."""
     admin.apply(bootstrap)
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True}, logger=QUIET)
     for number in range(RECORDS):
         producer.produce(UPLOADS.name, bytes(RECORD_BYTES), key=str(number))
     producer.flush()
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "training", "auto.offset.reset": "earliest"})
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "training", "auto.offset.reset": "earliest"}, logger=QUIET)
     consumer.subscribe([UPLOADS.name])
     seen = 0
     while seen < RECORDS:
