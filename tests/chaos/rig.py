@@ -150,6 +150,9 @@ class Rig:
             except Exception:
                 if time.monotonic() > deadline:
                     raise
+                self.admin = AdminClient(
+                    {"bootstrap.servers": self.bootstrap}
+                )  # one that met a frozen broker may not find it again
                 time.sleep(0.2)
 
     def delete_all(self, topic: topics.Topic) -> int:
