@@ -3,7 +3,7 @@
 # not do. With DAILIES_REQUIRE_TOOLS=1 it fails for want of a package; what wants a current Go is skipped by name wherever there is none.
 set -euo pipefail
 
-# Built outside the tree, by name and version, as in tests/tools.py and tests/chaos/network.py.
+# Built outside the tree, by name and version, as in tests/tools.py.
 cache="${DAILIES_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/dailies}/tools"
 
 not_built() {

@@ -22,6 +22,7 @@ from streams.client import read_all
 from streams.local.broker import Broker
 from streams.topics import Topic
 from tests.lab import Lab, wait_for
+from tests.tools import end_all
 
 QUICK_REPAIR = {"DAILIES_REPAIR_LOOK_SECONDS": "0.3", "DAILIES_REPAIR_AFTER_SECONDS": "0.3", "DAILIES_DECODERS": "1"}
 
@@ -45,10 +46,7 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         self.lab.end()
-        for process in self.made:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        end_all(self.made)
 
     @property
     def environment(self) -> dict[str, str]:

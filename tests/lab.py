@@ -25,6 +25,7 @@ from streams.connect import watermarks
 from streams.record import Record
 from streams.settings import Settings
 from streams.topics import Topic
+from tests.tools import end_all
 
 WAIT_SECONDS = 150.0
 _serial = itertools.count()
@@ -136,10 +137,7 @@ class Lab:
         return self.made[-1]
 
     def end(self) -> None:
-        for process in self.made:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        end_all(self.made)
 
     def run(self, make: Callable[[], faust.App], until: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
         """Run an app in this process until something holds."""

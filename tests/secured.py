@@ -32,6 +32,7 @@ from streams.local.properties import Tunnel
 from streams.secure import Cluster, Security
 from streams.settings import Settings
 from tests.certificates import Authority, Pair
+from tests.tools import end_all
 
 OWNER = "owner"
 """A super user, for what one user alone does."""
@@ -104,10 +105,7 @@ class Secured:
 
     def end(self) -> None:
         """Ends what is left of these."""
-        for process in self.made:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        end_all(self.made)
 
     def prepare(self) -> None:
         """Users with passwords and the table of ACLs, made by the super user that the loopback listener takes everybody for."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes.util
 import os
 import shutil
+import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +16,7 @@ from streams.local.jars import cache_dir
 
 MEDIA = Path(__file__).resolve().parent.parent.parent / "shared" / "media"
 REQUIRE_ENV = "DAILIES_REQUIRE_TOOLS"
-BUILT = {"kustomize": "5.8.1", "kubeconform": "0.8.0", "minio": "7aac2a2c5b7c"}
+BUILT = {"kustomize": "5.8.1", "kubeconform": "0.8.0", "minio": "7aac2a2c5b7c", "toxiproxy": "2.12.0"}
 """Versions, as in ``scripts/install-test-tools.sh`` and ``scripts/minio.sh``."""
 BUILDERS = dict.fromkeys(BUILT, "scripts/install-test-tools.sh") | {"minio": "make minio"}
 
@@ -24,16 +26,29 @@ def require_tool(name: str) -> str:
     return shutil.which(name) or _missing(name)
 
 
+def built(name: str, program: str | None = None) -> Path | None:
+    """A program that is built with Go, outside the tree; ``program`` is its file's name where that is another."""
+    path = cache_dir() / "tools" / f"{name}-{BUILT[name]}" / (program or name)
+    return path if path.exists() else None
+
+
+def end_all(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Kill those that still run, and wait for them."""
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
 def require_built(name: str) -> str:
     """Path of a program that is built with Go, outside the tree, or found on the path.
 
     Without it the test skips by name, wherever it runs: not every machine has a current Go.
     """
-    path = cache_dir() / "tools" / f"{name}-{BUILT[name]}" / name
-    found = str(path) if path.exists() else shutil.which(name)
+    found = built(name) or shutil.which(name)
     if found is None:
         pytest.skip(f"{name} {BUILT[name]} is not there, which {BUILDERS[name]} builds with a current Go")
-    return found
+    return str(found)
 
 
 def require_library(name: str) -> str:

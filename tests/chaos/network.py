@@ -10,19 +10,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from streams.local.jars import cache_dir
 from streams.local.ports import LOOPBACK, free_ports
 from streams.local.tether import tethered
 from tests.lab import wait_for
-
-VERSION = "2.12.0"
-"""As in ``scripts/install-test-tools.sh``."""
+from tests.tools import built
 
 
 def toxiproxy() -> Path | None:
     """The server's program, where ``scripts/install-test-tools.sh`` has built it."""
-    path = cache_dir() / "tools" / f"toxiproxy-{VERSION}" / "toxiproxy-server"
-    return path if path.exists() else None
+    return built("toxiproxy", "toxiproxy-server")
 
 
 class Network:
