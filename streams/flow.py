@@ -153,10 +153,38 @@ class Consumer(driver.Consumer):
         return offset
 
 
+class _Fetch:
+    """One fetch on its way through the consumer's thread."""
+
+    awaited = True
+    """Whether its caller still waits for it."""
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """The driver's thread, with a client that does not let the broker hold fetches back."""
+    """The driver's thread; its broker does not hold fetches back, and its fetches leave what nobody waits for."""
 
     logger = SERVICE_LOGGER
+
+    async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Any]:
+        """Records of active partitions, by partition; none after ``timeout`` seconds without any."""
+        fetch = _Fetch()
+        try:
+            return cast(Mapping[TP, Any], await self.call_thread(self._take, fetch, active_partitions, timeout))
+        finally:
+            fetch.awaited = False
+
+    async def _take(self, fetch: _Fetch, active_partitions: set[TP], timeout: float) -> Mapping[TP, Any]:
+        """What the stock thread takes, put back if the caller has gone.
+
+        A rebalance cancels the caller only: its fetch goes on in this thread, and could take for nobody what comes after the
+        next seek. Records of a table's changelog would then be missing from the table, or be waited for without end.
+        """
+        client = self._ensure_consumer()
+        records: Mapping[TP, Any] = await self._fetch_records(client, active_partitions, timeout, client._max_poll_records)
+        if not fetch.awaited:
+            for tp, found in records.items():
+                client.seek(tp, found[0].offset)
+        return records
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         # The driver hard-codes 1500 ms; the client reads this attribute when it starts, which is later.
