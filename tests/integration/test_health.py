@@ -14,11 +14,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.events import ContentMetadata
+from streams import topics
 from streams.client import Follower
 from streams.local.broker import Broker
 from streams.local.state import ProcessState, running
+from streams.producer import make_producer
 from tests.kafka import BrokerFactory
 from tests.lab import Lab
+from tests.prometheus import Prometheus
 from tests.sound import tone_file
 from tests.stack import Stack, options
 from tests.waiting import until
@@ -105,6 +108,24 @@ def test_every_role_is_ready_and_its_figures_move(stack: Stack, tmp_path: Path) 
         assert found["dailies_dead_letters_total"] == 0
         assert any(metric == "dailies_lag_records" for metric in found), name
         assert "dailies_gpu_memory_bytes" not in found
+
+
+def test_prometheus_scrapes_every_role_and_alerts_fire(stack: Stack, tmp_path: Path) -> None:
+    state = running(stack.data_dir)
+    assert state is not None
+    targets = {found.name.removesuffix("-1"): found.health for found in state.processes if found.health}
+    with Prometheus(tmp_path / "prometheus", targets) as prometheus:
+        until(lambda: prometheus.query("up == 1").keys() == targets.keys(), "every role is scraped")
+        assert prometheus.query("dailies_ready == 1").keys() == targets.keys()
+        assert prometheus.query("workload:dailies_lag_records:sum").keys() <= targets.keys()
+        until(lambda: not prometheus.firing(), "nothing is wrong")
+        producer = make_producer(stack.bootstrap)
+        producer.produce(topics.UPLOADS.name, b"no upload event")
+        producer.flush()
+        prometheus.await_alert("DailiesDeadLetters", "planner")
+        os.kill(stack.pid("planner-1"), signal.SIGSTOP)
+        prometheus.await_alert("DailiesRoleMissing", "planner")
+        os.kill(stack.pid("planner-1"), signal.SIGCONT)
 
 
 def test_a_stopped_role_is_replaced_and_the_asset_completes(stack: Stack, tmp_path: Path) -> None:

@@ -29,6 +29,12 @@ ALONE = (
 """A browser in a container that asks nobody for anything of its own accord."""
 
 
+PATIENCE_MS = 150_000
+"""The page's script is of some megabytes: a busy machine takes long to read it."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = require_tool("chromium")
@@ -58,6 +64,7 @@ class Opened:
 def open_page(browser: Browser, path: Path, text: str) -> Opened:
     path.write_text(text, encoding="utf-8")
     opened = Opened(browser.new_page(viewport={"width": 1366, "height": 768}, offline=True))
+    opened.page.set_default_timeout(PATIENCE_MS)
     opened.page.on("console", lambda message: opened.said.append(f"{message.type}: {message.text}"))
     opened.page.on("pageerror", lambda error: opened.said.append(f"error: {error}"))
     opened.page.on("request", lambda request: opened.asked.append(request.url))
