@@ -74,8 +74,9 @@ class Prometheus:
         until(lambda: (name, about) in self.firing(), f"{name} fires for {about}", SECONDS)
 
     def _get(self, what: str, **parameters: str) -> dict[str, Any]:
+        url = f"{self._url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(f"{self._url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=10) as answer:
                 found: dict[str, Any] = json.load(answer)["data"]
                 return found
         except OSError:
