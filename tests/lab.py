@@ -31,6 +31,14 @@ WAIT_SECONDS = 150.0
 _serial = itertools.count()
 
 
+def set_topic(client: AdminClient, topic: Topic, name: str, value: str, **options: float) -> None:
+    """Set one of a topic's settings. ``options`` are the request's, such as ``request_timeout``."""
+    entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
+    for future in client.incremental_alter_configs([resource], **options).values():
+        future.result()
+
+
 @dataclass
 class Lab:
     """One test's corner of a broker."""
@@ -58,14 +66,8 @@ class Lab:
         return made
 
     def limit(self, topic: Topic, size: int) -> None:
-        """Lower a topic's largest record."""
-        resource = ConfigResource(
-            ResourceType.TOPIC,
-            topic.name,
-            incremental_configs=[ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)],
-        )
-        for future in self.client.incremental_alter_configs([resource]).values():
-            future.result()
+        """Set a topic's largest record."""
+        set_topic(self.client, topic, "max.message.bytes", str(size))
 
     def send(
         self, topic: Topic, records: Iterable[tuple[bytes | None, bytes | None]], partition: int = -1, **headers: str

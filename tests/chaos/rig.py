@@ -18,7 +18,7 @@ from typing import Self
 
 import psutil
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from streams import topics
 from streams.local import detach
@@ -28,7 +28,7 @@ from streams.local.state import running
 from streams.local.supervisor import Supervisor
 from streams.local.tether import tethered
 from tests.chaos.network import Network, toxiproxy
-from tests.lab import wait_for
+from tests.lab import set_topic, wait_for
 
 ROLES = ("planner", "decoder", "inference", "aggregator")
 SETTINGS = {
@@ -139,20 +139,15 @@ class Rig:
 
     def configure(self, topic: topics.Topic, name: str, value: str) -> None:
         """Set one of a topic's settings."""
-        entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-        asked = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
-                for future in self.admin.incremental_alter_configs([asked], request_timeout=10).values():
-                    future.result()
-                return
+                return set_topic(self.admin, topic, name, value, request_timeout=10)
             except Exception:
                 if time.monotonic() > deadline:
                     raise
-                self.admin = AdminClient(
-                    {"bootstrap.servers": self.bootstrap}
-                )  # one that met a frozen broker may not find it again
+                # One that met a frozen broker may not find it again.
+                self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
                 time.sleep(0.2)
 
     def delete_all(self, topic: topics.Topic) -> int:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient
 
 from schemas.ids import digest
 from streams import topics
@@ -31,6 +31,7 @@ from tests.integration.decoder_rig import (
     until_committed,
 )
 from tests.kafka import BrokerFactory
+from tests.lab import set_topic
 from tests.waiting import until
 
 pytestmark = pytest.mark.kafka
@@ -38,15 +39,6 @@ pytestmark = pytest.mark.kafka
 AUDIO = topics.CHUNKS["audio"]
 PARTITIONS = [(AUDIO.name, n) for n in range(AUDIO.partitions)]
 SIGNALS = "dailies-inference-signals"
-
-
-def limit_records(bootstrap: str, topic: str, size: int) -> None:
-    """Let the broker refuse larger records."""
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    client = AdminClient({"bootstrap.servers": bootstrap})
-    for future in client.incremental_alter_configs([resource]).values():
-        future.result()
 
 
 @contextlib.contextmanager
@@ -159,7 +151,8 @@ def test_a_full_partition_that_goes_away_and_comes_back_is_read_again(kafka: Bro
 
 def test_a_refused_chunk_ends_the_process_and_nothing_is_committed(kafka: Broker, tmp_path: Path) -> None:
     bootstrap, config = kafka.bootstrap, settings(tmp_path)
-    limit_records(bootstrap, AUDIO.name, 50_000)
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    set_topic(client, AUDIO, "max.message.bytes", "50000")
     try:
         with process(bootstrap, config) as decoder:
             (place,) = submit(bootstrap, make_job("refused"))
@@ -167,7 +160,7 @@ def test_a_refused_chunk_ends_the_process_and_nothing_is_committed(kafka: Broker
         assert not committed(bootstrap, place)
         assert manifests(bootstrap, "refused") == []
     finally:
-        limit_records(bootstrap, AUDIO.name, topics.MAX_MESSAGE_BYTES)
+        set_topic(client, AUDIO, "max.message.bytes", str(topics.MAX_MESSAGE_BYTES))
     with running(bootstrap, config):
         until_committed(bootstrap, place)
     assert len(manifests(bootstrap, "refused")) == 1
