@@ -18,9 +18,9 @@ from typing import Self
 
 import psutil
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from streams import topics
+from streams.connect import admin_client
 from streams.local import detach
 from streams.local.properties import Tunnel
 from streams.local.roles import Slot, role_command
@@ -63,7 +63,7 @@ class Rig:
             self.network = Network(program, ROLES, self.folder / "toxiproxy.log")
         try:
             detach.up([sys.executable, "-m", "tests.chaos.rig", str(self.data_dir), self._told()], self.data_dir)
-            self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
+            self.admin = admin_client(self.bootstrap)
             for topic in APPEND_TIME:
                 self.configure(topic, "message.timestamp.type", "LogAppendTime")
         except BaseException:
@@ -147,7 +147,7 @@ class Rig:
                 if time.monotonic() > deadline:
                     raise
                 # One that met a frozen broker may not find it again.
-                self.admin = AdminClient({"bootstrap.servers": self.bootstrap})
+                self.admin = admin_client(self.bootstrap)
                 time.sleep(0.2)
 
     def delete_all(self, topic: topics.Topic) -> int:
