@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -142,7 +142,7 @@ class Guard:
 
     async def _attempt(self, record: Record, handle: Handler, given_up: GivenUp | None) -> Outcome:
         attempts = tries = 0
-        began = time.monotonic()
+        waited = 0.0
         while True:
             attempts = self.ledger.begin(record.delivery) if self.ledger is not None else attempts + 1
             tries += 1
@@ -158,11 +158,14 @@ class Guard:
             except Exception as caught:  # nothing may leave an agent: Faust would skip the message and commit it
                 error = caught
                 self._log_failure(record, caught, attempts)
-            if time.monotonic() - began < patience(error, self.retries.refused):
+            limit, wait = patience(error, self.retries.refused), self.retries.wait(tries)
+            if waited < limit:
                 attempts -= 1
                 if self.ledger is not None:
                     self.ledger.withdraw(record.delivery)
-                await asyncio.sleep(self.retries.wait(tries))
+                # Of the patience with a refusal only waits after refusals are taken, not the time that Kafka was away.
+                waited += wait if math.isfinite(limit) else 0.0
+                await asyncio.sleep(wait)
                 continue
             if isinstance(error, WireError) or attempts >= self.retries.attempts:
                 break

@@ -14,7 +14,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.E
 
 
 def patience(error: BaseException, refused: float = REFUSED_SECONDS) -> float:
-    """For how many seconds to try the same message again, from its first failure, before it is the message's failure.
+    """For how many seconds to wait and try the same message again before it is the message's failure.
 
     Without end where the disk has no room or Kafka does not answer: every other message would fare alike, and waiting loses
     nothing. ``refused`` where a topic does not take a record. 0 for every other error.

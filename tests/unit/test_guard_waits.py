@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -69,6 +70,19 @@ def test_the_messages_own_errors_are_counted_between_them(bench: Callable[..., B
 
 
 def test_a_record_that_stays_refused_is_given_up(bench: Callable[..., Bench]) -> None:
-    made, refused = bench(refused=0.05), MessageSizeTooLargeError()
-    assert made.outcome(iter([refused] * 10_000)) is Outcome.DEAD_LETTER
+    made, refused = bench(refused=0.004), MessageSizeTooLargeError()
+    assert made.outcome(iter([refused] * 100)) is Outcome.DEAD_LETTER
     assert made.letters.sent == [(2, refused)]
+
+
+def test_the_time_that_kafka_is_away_is_no_time_of_refusal(tmp_path: Path) -> None:
+    made, refused = Bench(tmp_path, refused=0.008), MessageSizeTooLargeError()
+
+    def errors() -> Iterator[Exception]:
+        yield refused
+        time.sleep(0.1)  # a request that the broker did not answer
+        yield KafkaTimeoutError()
+        yield from [refused] * 5
+
+    assert made.outcome(errors()) is Outcome.DONE
+    assert made.letters.sent == []
