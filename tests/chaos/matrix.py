@@ -8,7 +8,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from processors.analyse import analyse
@@ -20,7 +20,7 @@ from tests.chaos import oracle
 from tests.chaos.faults import FAULTS, NEEDS_NETWORK, Scene, Step, chosen, plan_faults
 from tests.chaos.ledger import Ledger, Reader, follow
 from tests.chaos.oracle import VERDICTS, Violation
-from tests.chaos.rig import Rig
+from tests.chaos.rig import NotNow, Rig
 from tests.chaos.workload import ASSETS, SPREAD_SECONDS, Asset, Sending, event_of, link_assets, make_assets, schedule
 
 CONTENT_SEED = 11
@@ -30,6 +30,7 @@ STUCK_SECONDS = 120.0
 """How long after the last fault is undone every upload must have its final event."""
 
 DRAIN_SECONDS = 20.0
+AGAIN_SECONDS = 0.2
 
 PATIENT = {"delivery.timeout.ms": 600_000, "reconnect.backoff.max.ms": 500}
 """The uploader's own producer: whoever uploads keeps the event until Kafka has it."""
@@ -43,6 +44,15 @@ class RunResult:
     faults: tuple[str, ...]
     seconds: float
     violations: list[Violation] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Act:
+    """A fault that is due, to be done or undone."""
+
+    at: float
+    step: Step = field(compare=False)
+    inject: bool = field(compare=False)
 
 
 class Script:
@@ -167,17 +177,23 @@ class Matrix:
     def _act(self, sender: Sender, steps: Sequence[Step], script: Script) -> None:
         """Send uploads and do the faults at their moments, until all is sent and all is undone."""
         scene = Scene(self._rig, sender)
-        acts = [(step.at, step, True) for step in steps] + [(step.at + step.seconds, step, False) for step in steps]
-        acts.sort(key=lambda act: (act[0], not act[2]))
+        acts = [_Act(step.at, step, inject=True) for step in steps]
         while acts or sender.waiting:
-            now = script.now
-            sender.step(now)
-            while acts and acts[0][0] <= now:
-                _, step, inject = acts.pop(0)
-                fault = FAULTS[step.fault]
-                done = fault.inject(scene, random.Random(step.seed)) if inject else fault.heal(scene)
-                script.note(do="inject" if inject else "heal", fault=step.fault, done=done)
+            sender.step(script.now)
+            for act in sorted(act for act in acts if act.at <= script.now):
+                acts.remove(act)
+                acts += self._do(act, scene, script)
             follow(self._reader, self._ledger, 0.02)
+
+    def _do(self, act: _Act, scene: Scene, script: Script) -> list[_Act]:
+        """Do or undo a fault; what is to be done next. What needs an answer from a Kafka that stands still comes later."""
+        fault = FAULTS[act.step.fault]
+        try:
+            done = fault.inject(scene, random.Random(act.step.seed)) if act.inject else fault.heal(scene)
+        except NotNow:
+            return [replace(act, at=script.now + AGAIN_SECONDS)]
+        script.note(do="inject" if act.inject else "heal", fault=act.step.fault, done=done)
+        return [replace(act, at=script.now + act.step.seconds, inject=False)] if act.inject else []
 
     def _await(self, holds: Callable[[], bool], seconds: float) -> bool:
         deadline = time.monotonic() + seconds

@@ -11,13 +11,13 @@ import resource
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 import psutil
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from streams import topics
 from streams.connect import admin_client
@@ -37,6 +37,14 @@ SETTINGS = {
     "DAILIES_DECODERS": "2",
 }
 READY_SECONDS = 120.0
+ANSWER_SECONDS = 3.0
+"""How long the rig waits for an answer of Kafka's: others may have to be let go on meanwhile for it to come at all."""
+
+
+class NotNow(Exception):
+    """Kafka does not answer: it is away or stands still."""
+
+
 APPEND_TIME = (topics.INFERENCES, topics.REACTIONS, topics.METADATA)
 """Topics whose records carry the broker's append time, for the oracle."""
 
@@ -65,7 +73,7 @@ class Rig:
             detach.up([sys.executable, "-m", "tests.chaos.rig", str(self.data_dir), self._told()], self.data_dir)
             self.admin = admin_client(self.bootstrap)
             for topic in APPEND_TIME:
-                self.configure(topic, "message.timestamp.type", "LogAppendTime")
+                wait_for(lambda topic=topic: self._stamps(topic), f"{topic.name} to stamp its records", READY_SECONDS)
         except BaseException:
             self.__exit__()
             raise
@@ -129,6 +137,13 @@ class Rig:
         except ProcessLookupError:
             return  # ended by what it met
 
+    def _stamps(self, topic: topics.Topic) -> bool:
+        try:
+            self.configure(topic, "message.timestamp.type", "LogAppendTime")
+        except NotNow:
+            return False
+        return True
+
     def ready(self) -> bool:
         """Whether every process of the stack says so."""
         state = running(self.data_dir)
@@ -138,23 +153,25 @@ class Rig:
         wait_for(self.ready, "the stack to be ready", READY_SECONDS)
 
     def configure(self, topic: topics.Topic, name: str, value: str) -> None:
-        """Set one of a topic's settings."""
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            try:
-                return set_topic(self.admin, topic, name, value, request_timeout=10)
-            except Exception:
-                if time.monotonic() > deadline:
-                    raise
-                # One that met a frozen broker may not find it again.
-                self.admin = admin_client(self.bootstrap)
-                time.sleep(0.2)
+        """Set one of a topic's settings. Raises ``NotNow`` where Kafka does not answer."""
+        with self._asking():
+            set_topic(self.admin, topic, name, value, request_timeout=ANSWER_SECONDS)
 
     def delete_all(self, topic: topics.Topic) -> int:
-        """Delete every record that lies on a topic now; how many partitions had some."""
+        """Delete every record that lies on a topic now; how many partitions had some. Raises ``NotNow``."""
         places = [TopicPartition(topic.name, partition, -1) for partition in range(topic.partitions)]
-        answers = self.admin.delete_records(places, request_timeout=20)
-        return sum(future.result().low_watermark > 0 for future in answers.values())
+        with self._asking():
+            answers = self.admin.delete_records(places, request_timeout=ANSWER_SECONDS)
+            return sum(future.result().low_watermark > 0 for future in answers.values())
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            # A client that met a frozen broker may not find it again.
+            self.admin = admin_client(self.bootstrap)
+            raise NotNow(str(error)) from error
 
     def environment(self, role: str) -> dict[str, str]:
         """What a role that joins by hand is given."""
