@@ -305,7 +305,7 @@ def test_a_profile_of_ones_own(tmp_path: Path) -> None:
         (HEAD + RULE.format(code="audio.rms", op="within", limit='limit = 1.0\nunit = "dB"'), 5, "needs a tolerance"),
         (HEAD + RULE.format(code="audio.rms", op="none", limit=""), 5, "is for findings"),
         (HEAD + RULE.format(code="video.black", op="none", limit="lmit = 2.0"), 9, "lmit: "),
-        (HEAD + RULE.format(code="video.black", op="none", limit="") * 2, 1, "two rules are called 'a'"),
+        (HEAD + RULE.format(code="video.black", op="none", limit="") * 2, 15, "two rules are called 'a'"),
         (HEAD + 'sha256 = "x"\n' + RULE.format(code="video.black", op="none", limit=""), 4, "leave it out"),
     ],
 )
