@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from processors import profiles, tasks
+from processors import profiles
 from processors.profiles import Profile
 from schemas.events import ContentMetadata, Producer, Verdict
 
@@ -26,13 +26,14 @@ def examined(event: ContentMetadata) -> frozenset[str]:
     Of an event that does not say so, those that its decoder and its tasks look for here; what a task of another version
     looked for is not known, and so not looked for.
     """
-    return frozenset(code for producer in event.producers for code in producer.looks_for or _here(producer))
+    said = frozenset(code for producer in event.producers for code in producer.looks_for)
+    return said or frozenset(code for producer in event.producers for code in _here(producer))
 
 
 def _here(producer: Producer) -> tuple[str, ...]:
-    if producer.name == "decode":
-        from processors.assemble import DECODER_LOOKS_FOR  # brings the aggregate, which an event that says so does without
+    from processors import assemble, tasks  # these bring the decoder, which an event that says it does without
 
-        return DECODER_LOOKS_FOR
+    if producer.name == "decode":
+        return assemble.DECODER_LOOKS_FOR
     task = tasks.registry().get(producer.name)
     return task.spec.findings if task is not None and {producer.version, *producer.versions} == {task.spec.version} else ()

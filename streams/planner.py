@@ -58,7 +58,7 @@ def make(settings: Settings, bootstrap: Bootstrap, *, handler: str = HANDLER, vi
     prober = Prober(ChildPair(handler, limits), policy, settings.media_limits(), vitals, metrics)
     ledger = AttemptLedger(settings.data_dir / "attempts" / "planner", settings.attempts)
     cores = settings.decoders or len(os.sched_getaffinity(0))
-    shelf = Shelf(settings.profiles)
+    shelf = settings.shelf()
     for problem in shelf.problems():
         logger.error("a profile that cannot be used", problem=problem)
     planner = Planner(app, prober, letters, retries, ledger, cores, shelf, vitals, metrics)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import (
@@ -18,6 +18,9 @@ from pydantic_settings import (
 
 from processors.limits import MediaLimits
 from processors.policy import SourcePolicy
+
+if TYPE_CHECKING:
+    from processors.profiles.shelf import Shelf
 
 GIB = 1 << 30
 
@@ -107,6 +110,12 @@ class Settings(BaseSettings):
     def source_policy(self) -> SourcePolicy:
         """What may be read, and where it lies."""
         return SourcePolicy(self.schemes, self.roots, endpoints=tuple(sorted(self.s3_endpoints.items())))
+
+    def shelf(self) -> Shelf:
+        """The profiles that can be named."""
+        from processors.profiles.shelf import Shelf  # brings all events' models, which other commands do without
+
+        return Shelf(tuple(folder.expanduser() for folder in self.profiles))
 
     def media_limits(self) -> MediaLimits:
         """What one asset may ask for."""

@@ -182,10 +182,8 @@ class _Case:
             return None
         if any(map(self._partial, figures)):
             return _result(rule, unit, "not_evaluated", reason=f"{_PARTIAL} of {unit}")
-        figure = f"{figures[0].value:g}" if len(figures) == 1 else "not"
-        return self._kept(
-            rule, unit, None, reason=f"does not apply: {when.code} is {figure}, not {when.op} {when.limit:g} {when.unit}"
-        )
+        measured = ", ".join(f"{m.value:g}" for m in figures)
+        return self._kept(rule, unit, None, reason=f"does not apply: it is for {when}, and measured is {measured}")
 
     def _figure(self, rule: Rule, m: Measurement, unit: _Unit) -> RuleResult:
         where = _Unit(m.stream, m.presentation)

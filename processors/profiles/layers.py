@@ -15,7 +15,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from processors.profiles.file import Problem, ProfileFile, refused
-from processors.profiles.model import NAME, Profile, Rule
+from processors.profiles.model import NAME, RESERVED, Profile, Rule
 from schemas.errors import ProfileError
 from schemas.events import Severity
 from schemas.profiles import Layer
@@ -135,6 +135,8 @@ class _Merged:
         name = body.get("name")
         if not isinstance(name, str) or not re.fullmatch(NAME, name):
             yield file.problem("name: small letters, digits and hyphens are needed, a letter or digit first", key="name")
+        elif name in RESERVED:
+            yield file.problem(f"name: {name!r} is a word of the command line", key="name")
         elif name in self._names:
             yield file.problem(f"name: a profile that it extends is called {name!r}, too", key="name")
         else:

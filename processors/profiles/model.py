@@ -22,7 +22,23 @@ MEASUREMENTS = frozenset(
 NAME = r"[a-z0-9][a-z0-9-]*"
 """What a profile may be called: its name becomes a file's, and never a path."""
 
+RESERVED = frozenset({"check"})
+"""Names that no profile has: ``dailies profiles check`` is something else."""
+
 _STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def shown(unit: str | None) -> str:
+    """A unit as people read it, behind its number: nothing for a plain number or a count."""
+    return "" if unit in (None, "1", "count") else f" {unit}"
+
+
+def allowed(op: str, limit: float | None, values: tuple[float, ...], tolerance: float | None, unit: str | None) -> str:
+    """What a rule allows, in words."""
+    if op == "none":
+        return "none"
+    limits = " ".join(f"{value:g}" for value in values) if limit is None else f"{limit:g}"
+    return f"{op} {limits}{'' if tolerance is None else f' ± {tolerance:g}'}{shown(unit)}"
 
 
 class Condition(ConditionData):
@@ -37,6 +53,9 @@ class Condition(ConditionData):
         if self.code not in MEASUREMENTS:
             raise ValueError(f"there is no measurement {self.code!r}")
         return self
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.op} {self.limit:g}{shown(self.unit)}"
 
     def holds(self, value: float) -> bool:
         """Whether a figure meets it."""
@@ -82,11 +101,7 @@ class Rule(RuleData):
     @property
     def limited(self) -> str:
         """The limit in words, such as ``within -23 ± 0.2 LUFS``; ``none`` where no finding is allowed."""
-        if self.op == "none":
-            return "none"
-        limits = " ".join(f"{value:g}" for value in self.values) if self.limit is None else f"{self.limit:g}"
-        tolerance = "" if self.tolerance is None else f" ± {self.tolerance:g}"
-        return f"{self.op} {limits}{tolerance} {self.unit or ''}".rstrip()
+        return allowed(self.op, self.limit, self.values, self.tolerance, self.unit)
 
     @model_validator(mode="after")
     def _fits(self) -> Rule:
