@@ -12,8 +12,8 @@ from typing import Any
 
 from schemas.errors import ProfileError
 
-MAX_BYTES = 1 << 20
-"""A profile is a page or two; what is larger is something else."""
+MAX_BYTES = 1 << 16
+"""A profile is a page or two, and travels in every plan that names it."""
 
 _HEAD = re.compile(r"\s*\[\[\s*rules\s*\]\]")
 

@@ -319,3 +319,18 @@ def test_the_setting_takes_several_folders(said: str, monkeypatch: pytest.Monkey
     monkeypatch.delenv("DAILIES_PROFILES")
     Path("dailies.toml").write_text('profiles = ["/x/c"]\n')
     assert Settings().profiles == (Path("/x/c"),)
+
+
+def test_the_guide_s_example_is_a_profile(tmp_path: Path) -> None:
+    guide = (Path(profiles.__file__).parents[2] / "docs" / "profiles.md").read_text()
+    path = tmp_path / "store.toml"
+    path.write_text(guide.split("```toml\n", 1)[1].split("```", 1)[0])
+    profile = profiles.load(path)
+    assert (profile.rules[0].limit, profile.rules[-1].advice) == (5.0, True)
+    assert profile.rules[-1].limited == "within 11 ± 7 LU"
+
+
+def test_what_is_too_large_is_no_profile(tmp_path: Path) -> None:
+    path = tmp_path / "large.toml"
+    path.write_text("#" * 70_000)
+    assert "no profile" in str(refusal(path))
