@@ -25,7 +25,7 @@ NAME = r"[a-z0-9][a-z0-9-]*"
 RESERVED = frozenset({"check"})
 """Names that no profile has: ``dailies profiles check`` is something else."""
 
-_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 def shown(unit: str | None) -> str:
@@ -91,7 +91,7 @@ class Rule(RuleData):
     def kind(self) -> Literal["video", "audio"] | None:
         """The kind of stream that the rule is about; ``None``: the asset as a whole."""
         head = self.code.partition(".")[0]
-        return "video" if head == "video" else "audio" if head in ("audio", "loudness") else None
+        return "video" if head == "video" else "audio" if head in ("audio", "loudness", "speech") else None
 
     @property
     def advice(self) -> bool:

@@ -74,7 +74,7 @@ def judge(
     seen: set[Outcome] = set()
     for event in _events(settings, sources, bench):
         verdicts = bench.judge(event)
-        seen.update((verdict.outcome for verdict in verdicts), () if verdicts else ("not_evaluated",))
+        seen.update(verdict.outcome for verdict in verdicts)
         if as_json:
             sys.stdout.buffer.write(orjson.dumps(_described(event, verdicts)) + b"\n")
         else:
@@ -82,7 +82,7 @@ def judge(
     sys.stdout.flush()
     if bench.unreadable:
         raise typer.Exit(UNREADABLE)
-    raise typer.Exit(EXIT[next((outcome for outcome in WORST if outcome in seen), "pass")])
+    raise typer.Exit(EXIT[min(seen, key=WORST.index, default="pass")])
 
 
 @dataclass(slots=True)

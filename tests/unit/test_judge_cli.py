@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from processors import profiles, tasks
 from processors.rejudge import examined, rejudge
 from schemas.events import ContentMetadata, Producer
-from streams.cli import app
+from streams.cli import app, judge
 from tests import looks
 
 LOUD = """\
@@ -142,6 +142,23 @@ def test_several_events_in_any_form(write: Write, folder: Path) -> None:
     assert dailies("judge", write(one, indent=2), "--profile", "ebu-r128-live").exit_code == 7  # no true peak
     piped = dailies("judge", "-", "--profile", "loud", text=one.model_dump_json())
     assert "fail by loud" in piped.stdout
+
+
+def test_all_finished_assets_are_judged_and_the_worst_is_the_exit_status(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [event(), event(uri="file:///clips/other.mov"), looks.unprocessable()]
+    monkeypatch.setattr(judge, "finished", lambda _: (one.model_dump_json().encode() for one in told))
+    done = dailies("judge", "--all", "--profile", "loud", "--json", "--bootstrap", "localhost:1")
+    bodies = [orjson.loads(line) for line in done.stdout.splitlines()]
+    assert [body["verdicts"][0]["outcome"] for body in bodies] == ["fail", "fail", "not_evaluated"]
+    assert done.exit_code == 5
+
+
+def test_an_asset_is_looked_up_by_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.cli.look.find", lambda _, name: event() if name == "asset1" else None)
+    done = dailies("judge", "asset1", "--profile", "loud", "--bootstrap", "localhost:1")
+    assert (done.exit_code, "fail by loud" in done.stdout) == (5, True)
+    gone = dailies("judge", "asset2", "--profile", "loud", "--bootstrap", "localhost:1")
+    assert (gone.exit_code, "there is no final event of 'asset2'" in gone.stderr) == (1, True)
 
 
 def test_an_unprocessable_asset_is_not_evaluated(write: Write) -> None:

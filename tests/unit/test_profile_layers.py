@@ -137,6 +137,8 @@ def test_the_digest_covers_every_layer_and_can_be_made_by_hand(folder: Path) -> 
         ('[[rules]]\nid = "peak"\nwhen = {code = "audio.rms", op = "<", limit = 1, unit = "dB"}', 5, "when: "),
         ('[[rules]]\nid = "peek"\nlimit = -2', 3, "code: Field required (no layer below has a rule of this id"),
         ('[[rules]]\nid = "loud"\nlimit = "x"', 5, "limit: "),
+        ('[[rules]]\nid = "loud"\nlimit = nan', 5, "limit: Input should be a finite number"),
+        ('[[rules]]\nid = "loud"\ntolerance = inf', 5, "tolerance: Input should be a finite number"),
         ('[[rules]]\nid = "loud"\nop = "<="\ndisable = ["x"]', 6, "disable: it belongs above the first [[rules]]"),
         ('[[rules]]\nid = "loud"\nlayers = []', 5, "layers: "),
         (
