@@ -13,6 +13,7 @@ from processors.infer import infer
 from processors.limits import MediaLimits
 from processors.plan import DEFAULT_PROFILES, PlanRequest, make_plan, no_plan
 from processors.probe import probe
+from processors.profiles import Profile, carried, load, several
 from processors.source import SourcePolicy, open_source, to_uri
 from processors.tasks.base import Runner
 from schemas.cell import CellResult
@@ -33,7 +34,7 @@ def analyse(
     code: str,
     policy: SourcePolicy | None = None,
     tasks_wanted: Sequence[str] | None = None,
-    profiles: Sequence[str] | None = None,
+    profiles: Sequence[str | Profile] | None = None,
     device: Device = "auto",
     whole: bool = True,
     report: Report | None = None,
@@ -41,18 +42,21 @@ def analyse(
 ) -> ContentMetadata:
     """Analyse one file in this process. ``report`` hears the progress from 0 to 1.
 
-    An asset that cannot be analysed gives an ``unprocessable`` event, no exception. ``whole=False`` cuts it into the
-    segments that the pipeline would use.
+    An asset that cannot be analysed gives an ``unprocessable`` event, no exception. ``profiles`` are names of Dailies' own,
+    paths, or profiles already loaded; raises ``ProfileError`` for one that cannot be used. ``whole=False`` cuts the asset
+    into the segments that the pipeline would use.
     """
     uri = to_uri(path)
     policy = policy or SourcePolicy()
+    judges = several(p if isinstance(p, Profile) else load(p) for p in (DEFAULT_PROFILES if profiles is None else profiles))
     request = PlanRequest(
         caused_by="analyse",
         created=datetime.now(UTC).isoformat(),
         code=code,
         tasks=None if tasks_wanted is None else tuple(tasks_wanted),
         single_segment=whole,
-        profiles=DEFAULT_PROFILES if profiles is None else tuple(profiles),
+        profiles=tuple(profile.name for profile in judges),
+        judged_by=tuple(map(carried, judges)),
     )
     try:
         plan = make_plan(probe(uri, policy, limits), request)

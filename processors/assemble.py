@@ -15,6 +15,7 @@ from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
 from processors.mismatch import FINDINGS as FILE_FINDINGS
 from processors.mismatch import file_findings
 from processors.presentations import presentation_of, presentations
+from processors.rejudge import rejudge
 from processors.spans import span_fields
 from processors.tasks.base import Outcome
 from processors.technical import technical
@@ -38,6 +39,7 @@ from schemas.technical import ActiveArea, Presentation, Technical
 from schemas.versions import order
 
 DECODER = "p0"
+DECODER_LOOKS_FOR = tuple(sorted({*CODES, *FILE_FINDINGS}))
 
 
 def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
@@ -104,25 +106,17 @@ def unprocessable(no_plan: NoPlan) -> ContentMetadata:
 
 
 def _verdicts(plan: Plan, event: ContentMetadata) -> tuple[Verdict, ...]:
-    examined = {*CODES, *FILE_FINDINGS}.union(*(tasks.task(task.name).spec.findings for task in plan.tasks))
-    return tuple(_verdict(name, event, examined) for name in plan.profiles)
+    return tuple(_verdict(plan, name, event) for name in plan.profiles)
 
 
-def _verdict(name: str, event: ContentMetadata, examined: set[str]) -> Verdict:
+def _verdict(plan: Plan, name: str, event: ContentMetadata) -> Verdict:
     try:
-        profile = profiles.load(name)
-    except ProfileError:
-        # The planner checks names; one that is gone since (another version, a moved file) must not keep the asset open.
-        return Verdict(profile=name, profile_sha256="", outcome="not_evaluated", rules=())
-    return profiles.judge(
-        profile,
-        measurements=event.measurements,
-        findings=event.findings,
-        coverage=event.coverage,
-        technical=event.technical,
-        status=event.run.status,
-        examined=examined,
-    )
+        profile = profiles.planned(plan, name)
+    except ProfileError as error:
+        # A plan of another version must not keep the asset open.
+        digest = next((data.sha256 for data in plan.judged_by if data.name == name), "")
+        return Verdict(profile=name, profile_sha256=digest, outcome="not_evaluated", reason=str(error), rules=())
+    return rejudge(profile, event)
 
 
 def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -227,11 +221,17 @@ def _producers(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Producer, .
     decoding = sum(sum(m.seconds.values()) for state in aggregate.streams.values() for _, m in sorted(state.manifests.items()))
     found = [
         Producer(
-            id=DECODER, name="decode", version=aggregate.plan.code, runtime=f"PyAV {av.__version__}", seconds=round(decoding, 6)
+            id=DECODER,
+            name="decode",
+            version=aggregate.plan.code,
+            runtime=f"PyAV {av.__version__}",
+            seconds=round(decoding, 6),
+            looks_for=DECODER_LOOKS_FOR,
         )
     ]
     for task in aggregate.plan.tasks:
         lanes = [lane for (_, name), lane in aggregate.lanes.items() if name == task.name]
+        spec = tasks.task(task.name).spec
         ran = sorted({version for lane in lanes for version in lane.tally.versions}, key=order) or [task.version]
         found.append(
             Producer(
@@ -240,9 +240,10 @@ def _producers(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Producer, .
                 version=ran[-1],
                 versions=tuple(ran) if len(ran) > 1 else (),
                 params=task.params,
-                weights_sha256=tasks.task(task.name).spec.weights_sha256,
+                weights_sha256=spec.weights_sha256,
                 runtime=next((lane.tally.runtime for lane in lanes if lane.tally.runtime), "none"),
                 seconds=round(sum(lane.tally.seconds for lane in lanes), 6),
+                looks_for=tuple(sorted(spec.findings)),
             )
         )
     return tuple(found)

@@ -17,6 +17,7 @@ from processors.tasks.base import TaskSpec
 from schemas.errors import SourceRefused, Unprocessable
 from schemas.ids import asset_id, identity
 from schemas.plan import PLAN_VERSION, AssetRef, Correlation, Job, NoPlan, Plan, Reanalysis, Seek, StreamPlan
+from schemas.profiles import ProfileData
 
 DEFAULT_PROFILES = ("ebu-r128", "feature-picture")
 SEGMENT_SECONDS = 60
@@ -32,8 +33,9 @@ class PlanRequest:
 
     ``caused_by`` is the upload event's id, ``created`` its RFC 3339 time, ``code`` this program's version. ``tasks`` None
     stands for all registered ones. A short asset is cut so that about ``cores`` decoders have work. ``single_segment``
-    forbids cuts; ``cuts`` names the key frames to cut at, by frame number. The same request is the same run, unless
-    ``reanalysis`` names another cause.
+    forbids cuts; ``cuts`` names the key frames to cut at, by frame number. ``judged_by`` are the profiles as they are now;
+    of the others of ``profiles`` the plan carries the names. The same request is the same run, unless ``reanalysis`` names
+    another cause.
     """
 
     caused_by: str
@@ -42,6 +44,7 @@ class PlanRequest:
     correlation: Correlation = field(default_factory=Correlation)
     priority: Literal["normal", "urgent"] = "normal"
     profiles: tuple[str, ...] = DEFAULT_PROFILES
+    judged_by: tuple[ProfileData, ...] = ()
     tasks: tuple[str, ...] | None = None
     reanalysis: Reanalysis | None = None
     cores: int = 4
@@ -67,7 +70,8 @@ def make_plan(index: MediaIndex, request: PlanRequest) -> Plan:
     layout = [(s.id, [key.frame for key in cuts[s.id]]) for s in analysed]
     made_by = [(task.name, task.version, sorted(task.params.items())) for task in tasks]
     again = () if request.reanalysis is None else (request.reanalysis.cause,)
-    run = identity("run", asset.id, PLAN_VERSION, made_by, layout, request.profiles, *again)
+    rules = ([(profile.name, profile.sha256) for profile in request.judged_by],) if request.judged_by else ()
+    run = identity("run", asset.id, PLAN_VERSION, made_by, layout, request.profiles, *rules, *again)
     jobs: list[Job] = []
     for stream in analysed:
         base = _job_base(stream, [spec for spec in used if spec.kind == stream.kind], request)
@@ -81,6 +85,7 @@ def make_plan(index: MediaIndex, request: PlanRequest) -> Plan:
         code=request.code,
         priority=request.priority,
         profiles=request.profiles,
+        judged_by=request.judged_by,
         container=index.container,
         duration=index.duration,
         bit_rate=index.bit_rate,

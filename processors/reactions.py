@@ -14,8 +14,8 @@ So at the end the reactions, read in order, amount to the findings of the final 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from processors import profiles
@@ -74,6 +74,7 @@ class ReactionLog:
     _decoded: set[str] = field(default_factory=set)
     _crossed: set[tuple[str | int, ...]] = field(default_factory=set)
     _early: dict[str, tuple[LaneKey, Place]] = field(default_factory=dict)
+    _judges: list[Profile] | None = None
 
     def restore(self, entries: Iterable[Entry]) -> None:
         """Continue after a restart: the last entry of every finding, in any order."""
@@ -193,7 +194,13 @@ class ReactionLog:
         return self._publish(key, figure.stream, about)
 
     def _profiles(self) -> list[Profile]:
-        return [profile for name in self.aggregate.plan.profiles if (profile := _profile(name)) is not None]
+        """The profiles that the plan carries, or names: without those that cannot be had here."""
+        if self._judges is None:
+            self._judges = []
+            for name in self.aggregate.plan.profiles:
+                with suppress(ProfileError):
+                    self._judges.append(profiles.planned(self.aggregate.plan, name))
+        return self._judges
 
     def _finding(self, lane: LaneKey, event: FoldEvent) -> Finding:
         plan = self.aggregate.plan
@@ -236,15 +243,6 @@ def inside(run: FoldRun, result: CellResult) -> list[FoldEvent]:
 def _covers(outer: Finding, inner: Finding) -> bool:
     same = (outer.stream, outer.code) == (inner.stream, inner.code)
     return same and outer.start <= inner.start and inner.end <= outer.end
-
-
-@lru_cache(maxsize=64)
-def _profile(name: str) -> Profile | None:
-    """A profile, or None if it is gone since the plan was made."""
-    try:
-        return profiles.load(name)
-    except ProfileError:
-        return None
 
 
 def encode(entry: Entry) -> Mapping[str, Any]:

@@ -98,7 +98,16 @@ class DeliveryFailed(DailiesError):
 
 
 class ProfileError(DailiesError):
-    """A delivery profile that cannot be used."""
+    """A delivery profile that cannot be used.
+
+    ``problems`` are all that are known of its files, each with file, line and reason: none where there is no such profile.
+    ``public`` is the message without this machine's folders.
+    """
+
+    def __init__(self, message: str, *, problems: tuple[str, ...] = (), public: str | None = None) -> None:
+        super().__init__(message)
+        self.problems = problems
+        self.public = public or message
 
 
 class SetupError(DailiesError):

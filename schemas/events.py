@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from schemas import versions
 from schemas.clock import Clock
 from schemas.plan import AssetRef, Correlation, Wire
+from schemas.profiles import Layer
 from schemas.technical import ActiveArea, Technical
 
 SCHEMA_VERSION = "1.0.0"
@@ -165,13 +166,18 @@ class Finding(Span):
 
 
 class RuleResult(Wire):
-    """One rule of a profile, applied."""
+    """One rule of a profile, applied.
+
+    ``values`` are the limits of the op ``one_of``. A rule of severity ``info`` is advice, whatever its outcome.
+    """
 
     rule: str
     code: str
     stream: str | None = None
+    presentation: str | None = None
     op: str
     limit: float | None
+    values: tuple[float, ...] = ()
     tolerance: float | None = None
     measured: float | None
     unit: str | None
@@ -183,11 +189,17 @@ class RuleResult(Wire):
 
 
 class Verdict(Wire):
-    """What one delivery profile says."""
+    """What one delivery profile says: the worst outcome of its rules, but for advice.
+
+    ``profile_sha256`` covers all of the profile's ``layers`` (base first; none where it had a name alone). ``reason``: why
+    no rule was applied.
+    """
 
     profile: str
     profile_sha256: str
     outcome: Outcome
+    reason: str | None = None
+    layers: tuple[Layer, ...] = ()
     rules: tuple[RuleResult, ...]
 
 
@@ -195,7 +207,7 @@ class Producer(Wire):
     """Who measured: a task with its version, parameters, weights and the time it took.
 
     ``version`` is the one that ran. Where workers of several ran (an upgrade was under way) it is the newest, and
-    ``versions`` has all of them, the oldest first.
+    ``versions`` has all of them, the oldest first. ``looks_for`` are the codes of the findings that it could have made.
     """
 
     id: str
@@ -206,6 +218,7 @@ class Producer(Wire):
     weights_sha256: str | None = None
     runtime: str
     seconds: float
+    looks_for: tuple[str, ...] = ()
 
 
 class SignalsRef(Wire):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas import versions
 from schemas.clock import Clock, Rational
+from schemas.profiles import ProfileData
 
 PLAN_VERSION = "1.0.0"
 
@@ -257,6 +258,8 @@ class Plan(Wire):
     code: str
     priority: Literal["normal", "urgent"] = "normal"
     profiles: tuple[str, ...] = ()
+    judged_by: tuple[ProfileData, ...] = ()
+    """The profiles as they were when the plan was made; empty in a plan of a version that carried names alone."""
     container: str
     duration: float | None = None
     bit_rate: int | None = None

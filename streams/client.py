@@ -196,3 +196,18 @@ def find(bootstrap: Bootstrap, asset: str, *, run: str | None = None) -> Content
             if named and run in (None, event.run.id) and when >= newest:  # versions of one URI lie in several partitions
                 found, newest = event, when
     return found
+
+
+def finished(bootstrap: Bootstrap) -> Iterator[bytes]:
+    """The newest final event of every asset (each version of an object is one), as JSON; one at a time in memory."""
+    newest: dict[bytes, tuple[int, int]] = {}
+    for message in read_all(bootstrap, topics.METADATA):
+        newest[message.key() or b""] = _place(message)
+    for message in read_all(bootstrap, topics.METADATA):
+        value = message.value()
+        if value is not None and newest.get(message.key() or b"") == _place(message):
+            yield value
+
+
+def _place(message: Message) -> tuple[int, int]:
+    return int(message.partition() or 0), int(message.offset() or 0)

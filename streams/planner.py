@@ -15,7 +15,7 @@ from processors.limits import MediaLimits
 from processors.plan import DEFAULT_PROFILES, PlanRequest, make_plan, no_plan
 from processors.probe.child import parse
 from processors.probe.index import MediaIndex
-from processors.profiles import load_named
+from processors.profiles import Shelf, carried
 from processors.sandbox import START_SECONDS, Limits
 from processors.sandbox_pair import ChildPair
 from processors.source import SourcePolicy
@@ -58,7 +58,10 @@ def make(settings: Settings, bootstrap: Bootstrap, *, handler: str = HANDLER, vi
     prober = Prober(ChildPair(handler, limits), policy, settings.media_limits(), vitals, metrics)
     ledger = AttemptLedger(settings.data_dir / "attempts" / "planner", settings.attempts)
     cores = settings.decoders or len(os.sched_getaffinity(0))
-    planner = Planner(app, prober, letters, retries, ledger, cores, vitals, metrics)
+    shelf = settings.shelf()
+    for problem in shelf.problems():
+        logger.error("a profile that cannot be used", problem=problem)
+    planner = Planner(app, prober, letters, retries, ledger, cores, shelf, vitals, metrics)
     guard = Guard(app, "planner", letters, retries, settled=vitals.settled, retried=vitals.retried)
 
     async def stop_child(*_: object, **__: object) -> None:
@@ -115,6 +118,7 @@ class Planner:
     retries: Retries
     ledger: AttemptLedger
     cores: int
+    shelf: Shelf
     vitals: Vitals
     metrics: Planning
 
@@ -141,17 +145,16 @@ class Planner:
                 attempts, error = attempts - 1, Killed("each attempt to plan it ended the planner")
                 break
             try:
-                for name in request.profiles:
-                    load_named(name)
-                plan = make_plan(await self.prober.probe(upload.uri), request)
+                judges = tuple(carried(self.shelf.load_named(name)) for name in request.profiles)
+                plan = make_plan(await self.prober.probe(upload.uri), replace(request, judged_by=judges))
                 self.ledger.done(attempt)  # a topic that refuses the plan says nothing of the upload
                 return plan
             except Unprocessable as refused:
                 return self._refuse(upload, request, refused)
             except ProfileError as unknown:
-                return self._refuse(
-                    upload, replace(request, profiles=()), Unprocessable(str(unknown), reason="unknown_profile")
-                )
+                why = Unprocessable(unknown.public, reason="unknown_profile" if not unknown.problems else "bad_profile")
+                logger.error("a profile that cannot be used", problem=str(unknown))
+                return self._refuse(upload, replace(request, profiles=()), why)
             except Exception as caught:  # whatever goes wrong, the upload ends in an event
                 known = isinstance(caught, ChildError)
                 logger.warning("planning failed", uri=upload.uri, attempts=attempts, exc_info=None if known else caught)

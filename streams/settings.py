@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from processors.limits import MediaLimits
 from processors.policy import SourcePolicy
+
+if TYPE_CHECKING:
+    from processors.profiles.shelf import Shelf
 
 GIB = 1 << 30
 
@@ -39,6 +50,9 @@ class Settings(BaseSettings):
     schemes: tuple[str, ...] = Field(("file", "s3", "https"), description="URI schemes that may be read.")
     s3_endpoints: dict[str, str] = Field(
         {}, description="URLs of stores that speak S3, by the scheme of the URIs whose objects they hold (gs, az, s3)."
+    )
+    profiles: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="Folders with profiles of one's own (TOML); in the environment a path, several with : between, or JSON."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
     decoders: int = Field(0, description="Decode children per decoder process; 0: one per core.")
@@ -86,9 +100,22 @@ class Settings(BaseSettings):
         """Flags, environment, TOML file, secrets; no dot-env files."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), file_secret_settings
 
+    @field_validator("profiles", mode="before")
+    @classmethod
+    def _folders(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return json.loads(value) if value.lstrip().startswith("[") else [part for part in value.split(os.pathsep) if part]
+
     def source_policy(self) -> SourcePolicy:
         """What may be read, and where it lies."""
         return SourcePolicy(self.schemes, self.roots, endpoints=tuple(sorted(self.s3_endpoints.items())))
+
+    def shelf(self) -> Shelf:
+        """The profiles that can be named."""
+        from processors.profiles.shelf import Shelf  # brings all events' models, which other commands do without
+
+        return Shelf(tuple(folder.expanduser() for folder in self.profiles))
 
     def media_limits(self) -> MediaLimits:
         """What one asset may ask for."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from processors.profiles.model import Profile, Rule
+from processors.profiles.model import Condition, Profile, Rule
 from schemas.events import AssetCoverage, Finding, Measurement, Outcome, RuleResult, Status, Verdict
 from schemas.reactions import RuleReaction
 from schemas.technical import Technical
@@ -35,6 +35,7 @@ _ONLY_WORSE_FINDINGS = frozenset(
     }
 )
 _LEADER = ("video.bars", "video.slate")
+_LEADER_CODES = (*_LEADER, "video.black")
 _LEADER_JOIN_SECONDS = 0.5
 _NOT_ANALYSED = "the asset was not analysed"
 _PARTIAL = "not everything was analysed"
@@ -52,17 +53,18 @@ def judge(
 ) -> Verdict:
     """What the profile says about an asset.
 
-    One result per rule and analysed stream of the rule's kind; a rule on the asset as a whole, or one that finds no such
-    stream, gives one. A measurement that is missing, null, unreliable or in another unit is ``not_evaluated``, with the
-    reason. On partial coverage nothing passes; what is violated already still counts, except figures over the whole of a
-    stream that was not seen whole. ``examined`` holds the finding codes that the run's tasks look for: a rule on another
-    code is not evaluated (``None``: all were looked for). The verdict's outcome is the worst: fail, review,
-    not_evaluated, pass.
+    One result per rule and analysed stream, or presentation, of the rule's kind; a rule on the asset as a whole, or one
+    that finds no such stream, gives one. A measurement that is missing, null, unreliable or in another unit is
+    ``not_evaluated``, with the reason. On partial coverage nothing passes; what is violated already still counts, except
+    figures over the whole of a stream that was not seen whole. ``examined`` holds the finding codes that the run's tasks
+    look for: a rule on another code is not evaluated (``None``: all were looked for). The verdict's outcome is the worst
+    of all that is not advice: fail, review, not_evaluated, pass.
     """
     case = _Case(measurements, findings, coverage, technical, status, examined)
     rules = tuple(result for rule in profile.rules for result in case.apply(rule))
-    worst = min((r.outcome for r in rules), key=_ORDER.__getitem__)
-    return Verdict(profile=profile.name, profile_sha256=profile.sha256, outcome=worst, rules=rules)
+    whole: Outcome = "pass" if status == "complete" else "not_evaluated"
+    worst = min((r.outcome for r in rules if r.severity != "info"), key=_ORDER.__getitem__, default=whole)
+    return Verdict(profile=profile.name, profile_sha256=profile.sha256, outcome=worst, layers=profile.layers, rules=rules)
 
 
 def react(profile: Profile, finding: Finding, findings: Sequence[Finding] = ()) -> tuple[RuleReaction, ...]:
@@ -78,15 +80,29 @@ def react_to_figure(profile: Profile, figure: Measurement) -> tuple[RuleReaction
     if figure.value is None or not figure.reliable or finality(figure.id) == "provisional":
         return ()
     about = [rule for rule in profile.rules if rule.code == figure.id and rule.unit == figure.unit]
-    broken = [
-        rule for rule in about if rule.limit is not None and figure.value > rule.limit and _excess(rule, figure.value) > 0
-    ]
-    return tuple(_reaction(_result(rule, figure.stream, rule.outcome, figure.value), final=True) for rule in broken)
+    # Where a rule applies may be known at the end alone.
+    known = [rule for rule in about if rule.limit is not None and rule.when is None]
+    broken = [rule for rule in known if figure.value > (rule.limit or 0.0) and _excess(rule, figure.value) > 0]
+    where = _Unit(figure.stream, figure.presentation)
+    return tuple(_reaction(_result(rule, where, rule.outcome, figure.value), final=True) for rule in broken)
 
 
 def finality(code: str) -> Literal["irrevocable", "provisional"]:
     """Whether a violation can still vanish: ``irrevocable`` for what can only get worse, such as a true peak."""
     return "irrevocable" if code in _ONLY_WORSE_MEASUREMENTS | _ONLY_WORSE_FINDINGS else "provisional"
+
+
+class _Unit(NamedTuple):
+    """What there is one result of: a stream, a presentation with the first of its streams, or the asset as a whole."""
+
+    stream: str | None
+    presentation: str | None = None
+
+    def __str__(self) -> str:
+        return self.presentation or self.stream or "the asset"
+
+
+_ASSET = _Unit(None)
 
 
 class _Case:
@@ -101,71 +117,124 @@ class _Case:
         status: Status,
         examined: Collection[str] | None,
     ) -> None:
-        self.measurements, self.findings, self.status, self.examined = measurements, findings, status, examined
+        self.status, self.examined = status, examined
         self.streams = [(s.id, s.kind) for s in technical.streams if s.decision == "analysed"]
         self.partial = {g.stream for g in coverage.gaps} | {
             name for name, c in coverage.streams.items() if c.missing or c.failed or not c.analysed
         }
+        self.parts = {p.id: [part.stream for part in p.streams] for p in technical.presentations}
+        self.figures: dict[str, list[Measurement]] = {}
+        self.found: dict[str, list[Finding]] = {}
+        for m in measurements:
+            self.figures.setdefault(m.id, []).append(m)
+        for f in findings:
+            self.found.setdefault(f.code, []).append(f)
+        leader = [f for code in _LEADER_CODES for f in self.found.get(code, ())]
+        self.starts = {stream: _programme_start(leader, stream) for stream in {f.stream for f in leader}}
 
     def apply(self, rule: Rule) -> Iterable[RuleResult]:
-        """The rule's results, stream by stream."""
+        """The rule's results, one by one."""
         if self.status == "unprocessable":
-            return [_result(rule, None, "not_evaluated", reason=_NOT_ANALYSED)]
-        if rule.kind is None:
-            return [self._on_findings(rule, None)]
-        streams = [name for name, kind in self.streams if kind == rule.kind]
-        if not streams:
-            return [_result(rule, None, "not_evaluated", reason=f"there is no analysed {rule.kind} stream")]
+            return [_result(rule, _ASSET, "not_evaluated", reason=_NOT_ANALYSED)]
+        if rule.kind is None and rule.on_finding:
+            return [self._on_findings(rule, _ASSET)]
+        units = self._units(rule)
+        if not units:
+            return [
+                _result(rule, _ASSET, "not_evaluated", reason=f"there is no analysed {rule.kind or 'picture or sound'} stream")
+            ]
         one = self._on_findings if rule.on_finding else self._on_measurement
-        return [one(rule, name) for name in streams]
+        return [one(rule, unit) for unit in units]
 
-    def _on_measurement(self, rule: Rule, stream: str) -> RuleResult:
-        """The worst of the stream's figures of that id (there may be one for each presentation or channel)."""
-        results = [self._figure(rule, m) for m in self.measurements if m.id == rule.code and m.stream == stream]
+    def _units(self, rule: Rule) -> list[_Unit]:
+        streams = [_Unit(name) for name, kind in self.streams if rule.kind in (None, kind)]
+        if rule.per == "stream":
+            return streams
+        analysed = {unit.stream for unit in streams}
+        units = [_Unit(parts[0], name) for name, parts in self.parts.items() if analysed.intersection(parts)]
+        alone = analysed.difference(*self.parts.values())
+        return units + [unit for unit in streams if unit.stream in alone]
+
+    def _of(self, code: str, unit: _Unit) -> list[Measurement]:
+        figures = self.figures.get(code, ())
+        if unit.presentation is not None:
+            return [m for m in figures if m.presentation == unit.presentation]
+        return [m for m in figures if m.stream == unit.stream]
+
+    def _on_measurement(self, rule: Rule, unit: _Unit) -> RuleResult:
+        """The worst of the unit's figures of that id (there may be one for each presentation or channel)."""
+        if rule.when is not None and (result := self._beside(rule, rule.when, unit)) is not None:
+            return result
+        results = [self._figure(rule, m, unit) for m in self._of(rule.code, unit)]
         if not results:
-            return _result(rule, stream, "not_evaluated", reason="not measured")
+            return _result(rule, unit, "not_evaluated", reason="not measured")
         return min(results, key=lambda r: (_ORDER[r.outcome], -_excess(rule, r.measured)))
 
-    def _figure(self, rule: Rule, m: Measurement) -> RuleResult:
-        if m.value is None:
-            return _result(rule, m.stream, "not_evaluated", reason=m.reason)
-        if not m.reliable:
-            reason = m.reason or "the measurement is not reliable"
-            return _result(rule, m.stream, "not_evaluated", m.value, reason=reason)
-        if m.unit != rule.unit:
-            return _result(rule, m.stream, "not_evaluated", m.value, reason=f"measured in {m.unit}, not in {rule.unit}")
-        if _excess(rule, m.value) > 0:
-            if finality(rule.code) == "provisional" and m.stream in self.partial:
-                return _result(rule, m.stream, "not_evaluated", m.value, reason=f"{_PARTIAL} of {m.stream}")
-            return _result(rule, m.stream, rule.outcome, m.value)
-        return self._kept(rule, m.stream, m.value)
+    def _beside(self, rule: Rule, when: Condition, unit: _Unit) -> RuleResult | None:
+        """The result of a rule that does not apply to a unit, or of which that is not known; None if it does."""
+        figures = self._of(when.code, unit)
+        unknown = (
+            "not measured" if not figures else next((_unknown(m, when.unit) for m in figures if _unknown(m, when.unit)), None)
+        )
+        if unknown is not None:
+            return _result(rule, unit, "not_evaluated", reason=f"{when.code}: {unknown}")
+        if all(m.value is not None and when.holds(m.value) for m in figures):
+            return None
+        if any(map(self._partial, figures)):
+            return _result(rule, unit, "not_evaluated", reason=f"{_PARTIAL} of {unit}")
+        measured = ", ".join(f"{m.value:g}" for m in figures)
+        return self._kept(rule, unit, None, reason=f"does not apply: it is for {when}, and measured is {measured}")
 
-    def _on_findings(self, rule: Rule, stream: str | None) -> RuleResult:
-        seen = [f for f in self.findings if f.code == rule.code and stream in (None, f.stream)]
+    def _figure(self, rule: Rule, m: Measurement, unit: _Unit) -> RuleResult:
+        where = _Unit(m.stream, m.presentation)
+        if m.value is None or (unknown := _unknown(m, rule.unit)) is not None:
+            return _result(rule, where, "not_evaluated", m.value, reason=m.reason if m.value is None else unknown)
+        if _excess(rule, m.value) > 0:
+            if finality(rule.code) == "provisional" and self._partial(m):
+                return _result(rule, where, "not_evaluated", m.value, reason=f"{_PARTIAL} of {where}")
+            return _result(rule, where, rule.outcome, m.value)
+        return self._kept(rule, where, m.value)
+
+    def _partial(self, m: Measurement) -> bool:
+        """Whether a figure is of something that was not seen whole."""
+        return not self.partial.isdisjoint([m.stream, *self.parts.get(m.presentation or "", ())])
+
+    def _on_findings(self, rule: Rule, unit: _Unit) -> RuleResult:
+        seen = [f for f in self.found.get(rule.code, ()) if unit.stream in (None, f.stream)]
         if rule.scope == "programme":
-            starts = {f.stream: _programme_start(self.findings, f.stream) for f in seen}
-            seen = [f for f in seen if f.end_seconds > starts[f.stream]]
+            seen = [f for f in seen if f.end_seconds > self.starts.get(f.stream, 0.0)]
         bad = [f for f in seen if _violates(rule, f)]
         if bad:
             measured = float(len(bad)) if rule.op == "none" else _largest(bad, rule.unit)
-            return _result(rule, stream, rule.outcome, measured, findings=tuple(f.id for f in bad))
+            return _result(rule, unit, rule.outcome, measured, findings=tuple(f.id for f in bad))
         if self.examined is not None and rule.code not in self.examined:
-            return _result(rule, stream, "not_evaluated", reason="no task of this run looks for it")
-        return self._kept(rule, stream, 0.0 if rule.op == "none" or not seen else _largest(seen, rule.unit))
+            return _result(rule, unit, "not_evaluated", reason="no task of this run looks for it")
+        return self._kept(rule, unit, 0.0 if rule.op == "none" or not seen else _largest(seen, rule.unit))
 
-    def _kept(self, rule: Rule, stream: str | None, measured: float | None) -> RuleResult:
+    def _kept(self, rule: Rule, unit: _Unit, measured: float | None, *, reason: str | None = None) -> RuleResult:
         if self.status != "complete":
-            return _result(rule, stream, "not_evaluated", measured, reason=_PARTIAL)
-        return _result(rule, stream, "pass", measured)
+            return _result(rule, unit, "not_evaluated", measured, reason=_PARTIAL)
+        return _result(rule, unit, "pass", measured, reason=reason)
+
+
+def _unknown(m: Measurement, unit: str | None) -> str | None:
+    """Why a figure says nothing; None if it does."""
+    if m.value is None:
+        return m.reason
+    if not m.reliable:
+        return m.reason or "the measurement is not reliable"
+    return f"measured in {m.unit}, not in {unit}" if m.unit != unit else None
 
 
 def _excess(rule: Rule, value: float | None) -> float:
     """How far a value is beyond the limit and its tolerance: positive where the rule is violated."""
-    if value is None or rule.limit is None:
-        return float("-inf")
-    tolerance = rule.tolerance or 0.0
     # Decimal limits in binary: −23.2 lies on the limit of −23 ± 0.2, whatever the last bit says.
     slack = 1e-9
+    tolerance = rule.tolerance or 0.0
+    if value is not None and rule.values:
+        return min(abs(value - one) for one in rule.values) - tolerance - slack
+    if value is None or rule.limit is None:
+        return float("-inf")
     if rule.op == "within":
         return abs(value - rule.limit) - tolerance - slack
     beyond = value - rule.limit if rule.op == "<=" else rule.limit - value
@@ -197,9 +266,7 @@ def _programme_start(findings: Sequence[Finding], stream: str) -> float:
 
     Black alone at the head is no leader: 0 then.
     """
-    leader = sorted(
-        (f for f in findings if f.stream == stream and f.code in (*_LEADER, "video.black")), key=lambda f: f.start_seconds
-    )
+    leader = sorted((f for f in findings if f.stream == stream and f.code in _LEADER_CODES), key=lambda f: f.start_seconds)
     edge, marked = 0.0, False
     for finding in leader:
         if finding.start_seconds > edge + _LEADER_JOIN_SECONDS:
@@ -211,7 +278,7 @@ def _programme_start(findings: Sequence[Finding], stream: str) -> float:
 
 def _result(
     rule: Rule,
-    stream: str | None,
+    unit: _Unit,
     outcome: Outcome,
     measured: float | None = None,
     *,
@@ -221,9 +288,11 @@ def _result(
     return RuleResult(
         rule=rule.id,
         code=rule.code,
-        stream=stream,
+        stream=unit.stream,
+        presentation=unit.presentation,
         op=rule.op,
         limit=rule.limit,
+        values=rule.values,
         tolerance=rule.tolerance,
         measured=measured,
         unit="count" if rule.op == "none" else rule.unit,
@@ -236,14 +305,14 @@ def _result(
 
 
 def _react(rule: Rule, finding: Finding, findings: Sequence[Finding]) -> RuleReaction:
-    scoped = rule.scope == "programme"
+    scoped, where = rule.scope == "programme", _Unit(finding.stream)
     if scoped and finding.end_seconds <= _programme_start([*findings, finding], finding.stream):
-        result = _result(rule, finding.stream, "not_evaluated", reason="it lies in the leader")
+        result = _result(rule, where, "not_evaluated", reason="it lies in the leader")
     elif _violates(rule, finding):
         measured = 1.0 if rule.op == "none" else _size(finding, rule.unit)
-        result = _result(rule, finding.stream, rule.outcome, measured, findings=(finding.id,))
+        result = _result(rule, where, rule.outcome, measured, findings=(finding.id,))
     else:
-        result = _result(rule, finding.stream, "not_evaluated", _size(finding, rule.unit), reason="within the limit so far")
+        result = _result(rule, where, "not_evaluated", _size(finding, rule.unit), reason="within the limit so far")
     # Bars or slate behind a black at the head may still make a leader of it.
     certain = finality(rule.code) == "irrevocable" and not (scoped and finding.start_seconds <= _LEADER_JOIN_SECONDS)
     return _reaction(result, final=certain and result.outcome == rule.outcome)
@@ -251,8 +320,9 @@ def _react(rule: Rule, finding: Finding, findings: Sequence[Finding]) -> RuleRea
 
 def _reaction(result: RuleResult, *, final: bool) -> RuleReaction:
     action: dict[Outcome, Literal["hold", "review", "none"]] = {"fail": "hold", "review": "review"}
+    advice = result.severity == "info"
     return RuleReaction(
         **result.model_dump(),
         finality="irrevocable" if final else "provisional",
-        suggested_action=action.get(result.outcome, "none"),
+        suggested_action="none" if advice else action.get(result.outcome, "none"),
     )

@@ -1,18 +1,14 @@
-"""What a delivery profile is, and how one is read from TOML."""
+"""What a delivery profile is: rules with limits on measurements and findings."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import tomllib
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from processors.findings import VOCABULARY
-from schemas.errors import ProfileError
 from schemas.events import Severity
+from schemas.profiles import ConditionData, Layer, ProfileData, RuleData
 
 MEASUREMENTS = frozenset(
     [f"loudness.{name}" for name in ("integrated", "range", "max_momentary", "max_short_term", "true_peak")]
@@ -23,26 +19,68 @@ MEASUREMENTS = frozenset(
 )
 """The measurement ids that a rule may be about."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-_FOLDER = Path(__file__).parent
+NAME = r"[a-z0-9][a-z0-9-]*"
+"""What a profile may be called: its name becomes a file's, and never a path."""
+
+RESERVED = frozenset({"check"})
+"""Names that no profile has: ``dailies profiles check`` is something else."""
+
+_STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Rule(BaseModel):
-    """One limit. ``code`` is a measurement id (one result a stream) or a finding code (``none``, or ``<=`` on each value)."""
+def shown(unit: str | None) -> str:
+    """A unit as people read it, behind its number: nothing for a plain number or a count."""
+    return "" if unit in (None, "1", "count") else f" {unit}"
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+def allowed(op: str, limit: float | None, values: tuple[float, ...], tolerance: float | None, unit: str | None) -> str:
+    """What a rule allows, in words."""
+    if op == "none":
+        return "none"
+    limits = " ".join(f"{value:g}" for value in values) if limit is None else f"{limit:g}"
+    return f"{op} {limits}{'' if tolerance is None else f' ± {tolerance:g}'}{shown(unit)}"
+
+
+class Condition(ConditionData):
+    """Where a rule applies: to what has a figure of ``code`` for which this holds, such as little speech."""
+
+    model_config = _STRICT
+
+    op: Literal["<", "<=", ">", ">="]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Condition:
+        if self.code not in MEASUREMENTS:
+            raise ValueError(f"there is no measurement {self.code!r}")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.op} {self.limit:g}{shown(self.unit)}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a figure meets it."""
+        if self.op in ("<", ">"):
+            return value < self.limit if self.op == "<" else value > self.limit
+        return value <= self.limit if self.op == "<=" else value >= self.limit
+
+
+class Rule(RuleData):
+    """One limit. ``code`` is a measurement id or a finding code (``none``, or ``<=`` on each value).
+
+    ``per`` says what there is one result of: each ``stream`` (its worst figure), or each audio ``presentation``. A rule of
+    severity ``info`` is advice: it is named where it is crossed, and decides no verdict.
+    """
+
+    model_config = _STRICT
 
     id: str = Field(min_length=1)
-    code: str
-    op: Literal["<=", ">=", "within", "none"]
-    limit: float | None = None
+    op: Literal["<=", ">=", "within", "one_of", "none"]
     tolerance: float | None = Field(None, ge=0)
-    unit: str | None = None
     outcome: Literal["fail", "review"]
     severity: Severity
-    overridable: bool
     scope: Literal["asset", "programme"] = "asset"
-    summary: str | None = None
+    per: Literal["stream", "presentation"] = "stream"
+    when: Condition | None = None
 
     @property
     def on_finding(self) -> bool:
@@ -53,7 +91,17 @@ class Rule(BaseModel):
     def kind(self) -> Literal["video", "audio"] | None:
         """The kind of stream that the rule is about; ``None``: the asset as a whole."""
         head = self.code.partition(".")[0]
-        return "video" if head == "video" else "audio" if head in ("audio", "loudness") else None
+        return "video" if head == "video" else "audio" if head in ("audio", "loudness", "speech") else None
+
+    @property
+    def advice(self) -> bool:
+        """Whether it decides no verdict."""
+        return self.severity == "info"
+
+    @property
+    def limited(self) -> str:
+        """The limit in words, such as ``within -23 ± 0.2 LUFS``; ``none`` where no finding is allowed."""
+        return allowed(self.op, self.limit, self.values, self.tolerance, self.unit)
 
     @model_validator(mode="after")
     def _fits(self) -> Rule:
@@ -63,26 +111,30 @@ class Rule(BaseModel):
             raise ValueError(f"a rule on findings has the op 'none' or '<=', not {self.op!r}")
         if not self.on_finding and self.op == "none":
             raise ValueError("the op 'none' is for findings")
-        if (self.limit is None) != (self.op == "none"):
-            raise ValueError("a limit is needed, except with the op 'none'")
+        if bool(self.values) != (self.op == "one_of"):
+            raise ValueError("values are needed with the op 'one_of', and with no other")
+        if (self.limit is None) != (self.op in ("none", "one_of")):
+            raise ValueError("a limit is needed, except with the ops 'none' and 'one_of'")
         if self.op == "within" and self.tolerance is None:
             raise ValueError("the op 'within' needs a tolerance")
         if self.op != "none" and self.unit is None:
             raise ValueError("a limit needs a unit")
         if self.scope == "programme" and not self.on_finding:
             raise ValueError("the scope 'programme' is for findings")
+        if self.per == "presentation" and (self.on_finding or self.kind != "audio"):
+            raise ValueError("per 'presentation' is for measurements of sound")
+        if self.when is not None and self.on_finding:
+            raise ValueError("a condition ('when') is for rules on measurements")
         return self
 
 
-class Profile(BaseModel):
-    """A delivery profile. ``sha256`` is its file's."""
+class Profile(ProfileData):
+    """A delivery profile, all layers applied."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = _STRICT
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
-    reference: str
-    sha256: str
+    name: str = Field(pattern=f"^{NAME}$")
+    layers: tuple[Layer, ...] = ()
     rules: tuple[Rule, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -93,84 +145,3 @@ class Profile(BaseModel):
                 raise ValueError(f"two rules are called {rule.id!r}")
             seen.add(rule.id)
         return self
-
-
-def names() -> tuple[str, ...]:
-    """The profiles that come with Dailies."""
-    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
-
-
-def load(name_or_path: str | Path) -> Profile:
-    """A profile that comes with Dailies, by name, or one from a TOML file, by path.
-
-    A string with a slash or the suffix ``.toml`` is a path. Raises ``ProfileError``, with file, line and reason.
-    """
-    if isinstance(name_or_path, Path) or "/" in name_or_path or name_or_path.endswith(".toml"):
-        return _read(Path(name_or_path))
-    return load_named(name_or_path)
-
-
-def load_named(name: str) -> Profile:
-    """A profile that comes with Dailies, by name alone: for names that come from outside. Raises ``ProfileError``."""
-    if not _NAME.fullmatch(name) or name not in names():
-        raise ProfileError(f"there is no profile {name!r}; there are {', '.join(names())}")
-    return _read(_FOLDER / f"{name}.toml")
-
-
-def _read(path: Path) -> Profile:
-    try:
-        data = path.read_bytes()
-        text = data.decode()
-    except OSError as error:
-        raise ProfileError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ProfileError(f"{path}: not UTF-8") from error
-    try:
-        body = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ProfileError(_syntax(path, str(error))) from error
-    rules = body.get("rules")
-    if isinstance(rules, list):
-        body["rules"] = tuple(_numbers(rule) for rule in rules)
-    if "sha256" in body:
-        raise ProfileError(f"{path}:{_line(text, None, 'sha256')}: sha256 is the file's own; leave it out")
-    try:
-        return Profile.model_validate({**body, "sha256": hashlib.sha256(data).hexdigest()})
-    except ValidationError as error:
-        raise ProfileError(_explain(path, text, error)) from error
-
-
-def _numbers(rule: Any) -> Any:
-    """TOML integers where a float is meant, as floats; booleans are left to be refused."""
-    if not isinstance(rule, dict):
-        return rule
-    return {k: float(v) if k in ("limit", "tolerance") and type(v) is int else v for k, v in rule.items()}
-
-
-def _syntax(path: Path, message: str) -> str:
-    found = re.search(r" \(at line (\d+), column \d+\)$", message)
-    return f"{path}:{found[1]}: {message[: found.start()]}" if found else f"{path}: {message}"
-
-
-def _explain(path: Path, text: str, error: ValidationError) -> str:
-    """The first reason, with the line of the rule's key, of the rule, or of the file."""
-    first = error.errors()[0]
-    where = first["loc"]
-    rule = where[1] if len(where) > 1 and where[0] == "rules" and isinstance(where[1], int) else None
-    key = str(where[-1]) if where and isinstance(where[-1], str) else None
-    named = f"{key}: " if key else ""
-    reason = first["msg"].removeprefix("Value error, ")
-    return f"{path}:{_line(text, rule, key)}: {named}{reason}"
-
-
-def _line(text: str, rule: int | None, key: str | None) -> int:
-    """The 1-based line of a key, else of its table's head, else 1."""
-    lines = text.splitlines()
-    heads = [n for n, line in enumerate(lines) if re.match(r"\s*\[\[\s*rules\s*\]\]", line)]
-    start, end = 0, heads[0] if heads else len(lines)
-    if rule is not None and rule < len(heads):
-        start, end = heads[rule], heads[rule + 1] if rule + 1 < len(heads) else len(lines)
-    for n in range(start, end):
-        if key and re.match(rf"\s*{re.escape(key)}\s*=", lines[n]):
-            return n + 1
-    return start + 1

@@ -19,7 +19,10 @@ EXIT = {"complete": 0, "incomplete": EXIT_INCOMPLETE, "unprocessable": EXIT_UNPR
 def analyse(
     file: Annotated[str, typer.Argument(help="A file's path, or a URI.")],
     tasks: Annotated[str | None, typer.Option("--tasks", help="Only these tasks, separated by commas.", metavar="T,…")] = None,
-    profile: Annotated[list[str] | None, typer.Option("--profile", help="Judge by these profiles; may be repeated.")] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option("--profile", help="Judge by these profiles: names, or paths of TOML files; may be repeated."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The metadata as JSON on stdout.")] = False,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu or cuda.")] = None,
 ) -> None:
@@ -27,6 +30,7 @@ def analyse(
     from processors.analyse import analyse as run_analysis  # brings the decoder, which the other commands do without
 
     settings = common.settings(device=device)
+    judges = [settings.shelf().load(name) for name in profile] if profile else None
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         line = bars.add_task(file.rsplit("/", 1)[-1], total=1.0)
@@ -35,7 +39,7 @@ def analyse(
             code=common.code_version(),
             policy=settings.source_policy(),
             tasks_wanted=[t.strip() for t in tasks.split(",")] if tasks else None,
-            profiles=profile,
+            profiles=judges,
             device=settings.device,
             limits=settings.media_limits(),
             report=lambda share: bars.update(line, completed=share),

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from processors.policy import to_uri
+from processors.profiles.layers import is_path
 from streams.cli import common, render
 from streams.client import Follower, Upload, publish
 from streams.local.state import bootstrap_of
@@ -24,12 +25,25 @@ AWAY = "Kafka does not answer. It has the uploads: waiting for it to come back (
 BACK = "Kafka is back."
 
 
+def _names(profiles: list[str] | None) -> list[str] | None:
+    for name in profiles or ():
+        if is_path(name):
+            raise typer.BadParameter(
+                f"{name!r} is a path, and the planner looks profiles up by name: put the file into a folder of "
+                "DAILIES_PROFILES, or judge by it afterwards with `dailies judge`"
+            )
+    return profiles
+
+
 def ingest(
     uris: Annotated[list[str], typer.Argument(help="URIs, or paths of local files.", metavar="URI…")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the final events, with a progress bar each.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --wait: one metadata object a line on stdout.")] = False,
     task: Annotated[list[str] | None, typer.Option("--task", help="Only these tasks; may be repeated.")] = None,
-    profile: Annotated[list[str] | None, typer.Option("--profile", help="Judge by these profiles; may be repeated.")] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option("--profile", callback=_names, help="Judge by the profiles of these names; may be repeated."),
+    ] = None,
     urgent: Annotated[bool, typer.Option("--urgent", help="Before everything that is not urgent.")] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Analyse anew what was analysed, or cancelled, before; a run under way is ended.")

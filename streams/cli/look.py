@@ -1,4 +1,4 @@
-"""`dailies show`, `tasks`, `profiles`: what is known."""
+"""`dailies show`, `tasks`: what is known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from processors import profiles as delivery
 from processors import tasks as known
 from processors.policy import to_uri
 from schemas.errors import Unprocessable
@@ -74,22 +73,3 @@ def tasks() -> None:
         context = f"{spec.before}+{spec.after}" + (f", grid {spec.grid}" if spec.grid > 1 else "")
         table.add_row(name, spec.version, place, spec.rendition, context, spec.summary)
     Console().print(table)
-
-
-def profiles(
-    names: Annotated[list[str] | None, typer.Argument(help="Profiles to explain; names, or paths of TOML files.")] = None,
-) -> None:
-    """List the delivery profiles, or explain some: every rule with its limit."""
-    console = Console()
-    for name in names or delivery.names():
-        profile = delivery.load(name)
-        console.print(f"[bold]{profile.name}[/]  {profile.title} [dim]({profile.reference})[/]")
-        if names:
-            table = Table(box=None, pad_edge=False, header_style="dim")
-            for column in ("rule", "about", "limit", "if crossed", "severity", "overridable"):
-                table.add_column(column)
-            for rule in profile.rules:
-                tolerance = "" if rule.tolerance is None else f" ± {rule.tolerance:g}"
-                limit = rule.op if rule.limit is None else f"{rule.op} {rule.limit:g}{tolerance} {rule.unit or ''}"
-                table.add_row(rule.id, rule.code, limit, rule.outcome, rule.severity, "yes" if rule.overridable else "no")
-            console.print(table)

@@ -13,9 +13,10 @@ from rich.text import Text
 from schemas.events import ContentMetadata, Verdict
 from schemas.technical import Compared, TechnicalStream
 from streams.looks.timeline import when
+from streams.looks.verdicts import STYLE as OUTCOME
+from streams.looks.verdicts import limit
 
 STATUS = {"complete": "green", "incomplete": "yellow", "unprocessable": "red"}
-OUTCOME = {"pass": "green", "fail": "red", "review": "yellow", "not_evaluated": "dim"}
 
 
 def show(console: Console, event: ContentMetadata, *, plots: RenderableType | None = None) -> None:
@@ -152,10 +153,11 @@ def _verdicts(event: ContentMetadata) -> RenderableType | None:
 
 
 def _verdict(verdict: Verdict) -> Table:
-    table = _table(f"Verdict {verdict.profile}: {verdict.outcome}", "rule", "stream", "measured", "limit", "outcome", "")
+    title = f"Verdict {verdict.profile}: {verdict.outcome}" + (f" ({verdict.reason})" if verdict.reason else "")
+    table = _table(title, "rule", "stream", "measured", "limit", "outcome", "")
     for r in verdict.rules:
-        limit = "–" if r.limit is None else f"{r.op} {r.limit:g}" + (f" ± {r.tolerance:g}" if r.tolerance is not None else "")
         measured = "–" if r.measured is None else f"{r.measured:.4g} {r.unit or ''}"
         outcome, note = Text(r.outcome, style=OUTCOME[r.outcome]), Text(r.reason or "", style="dim")
-        table.add_row(r.rule, r.stream or "", measured, limit, outcome, note)
+        where = " ".join(filter(None, (r.stream, r.presentation)))
+        table.add_row(r.rule, where, measured, "–" if r.op == "none" else limit(r), outcome, note)
     return table

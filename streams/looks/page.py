@@ -17,6 +17,7 @@ import orjson
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from processors.profiles.model import allowed
 from schemas.clock import parse_timecode
 from schemas.events import ContentMetadata, RuleResult, Shot, Span
 from schemas.technical import TechnicalStream
@@ -199,7 +200,4 @@ def _figure(value: float | None, unit: str | None) -> str:
 
 
 def _limit(rule: RuleResult) -> str:
-    if rule.limit is None:
-        return rule.op
-    tolerance = "" if rule.tolerance is None else f" ± {rule.tolerance:g}"
-    return f"{rule.op} {rule.limit:g}{tolerance} {rule.unit or ''}".rstrip()
+    return allowed(rule.op, rule.limit, rule.values, rule.tolerance, rule.unit)

@@ -10,7 +10,7 @@ from typing import Literal
 from schemas.events import ContentMetadata, Finding, Gap, RuleResult, Severity, Span
 
 Weight = Literal["fail", "review", "noted"]
-"""How much a finding matters: the worst outcome of a rule that names it; ``noted`` where no rule minds it."""
+"""How much a finding matters: the worst outcome of a rule that names it; ``noted`` where none does, but for advice."""
 
 SEVERITIES: tuple[Severity, ...] = ("blocker", "major", "minor", "info")
 
@@ -78,7 +78,8 @@ def _judgement(rules: Sequence[tuple[str, RuleResult]]) -> Judgement:
     minding = [(profile, rule) for profile, rule in rules if rule.outcome in ("fail", "review")]
     if not minding:
         return Judgement()
-    weight: Weight = "fail" if any(rule.outcome == "fail" for _, rule in minding) else "review"
+    deciding = {rule.outcome for _, rule in minding if rule.severity != "info"}
+    weight: Weight = "fail" if "fail" in deciding else "review" if deciding else "noted"
     severity = min((rule.severity for _, rule in minding), key=SEVERITIES.index)
     return Judgement(weight, severity, tuple(f"{profile}: {rule.rule}" for profile, rule in minding))
 

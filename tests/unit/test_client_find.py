@@ -69,3 +69,38 @@ def test_who_waits_for_a_run_whose_event_another_one_has_replaced_gets_that(monk
     monkeypatch.setattr(client, "watermarks", lambda *_: (0, 0))
     assert client.Follower("").step([upload])
     assert upload.metadata == event
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A record of media.metadata; ``text`` None is a tombstone."""
+
+    name: str
+    text: str | None
+    at: tuple[int, int]
+
+    def key(self) -> bytes:
+        return self.name.encode()
+
+    def value(self) -> bytes | None:
+        return None if self.text is None else self.text.encode()
+
+    def partition(self) -> int:
+        return self.at[0]
+
+    def offset(self) -> int:
+        return self.at[1]
+
+
+def test_of_every_asset_the_newest_event_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compaction comes later than the second event, and takes away later still what has a tombstone."""
+    records = [
+        Kept("a", "old", (0, 0)),
+        Kept("b", "only", (0, 1)),
+        Kept("a", "new", (0, 2)),
+        Kept("gone", "was", (1, 0)),
+        Kept("c", "third", (1, 1)),
+        Kept("gone", None, (1, 2)),
+    ]
+    monkeypatch.setattr(client, "read_all", lambda *_: iter(records))
+    assert list(client.finished("")) == [b"only", b"new", b"third"]

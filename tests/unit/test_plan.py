@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from processors import tasks
+from processors import profiles, tasks
 from processors.decode.video import frames
 from processors.plan import PlanRequest, choose_cuts, cut_points, make_plan, no_plan
 from processors.probe import probe
@@ -73,6 +73,23 @@ def test_a_plan_is_a_function_of_its_input() -> None:
         replace(REQUEST, profiles=()),
     ]
     assert len({plan.run, *(make_plan(index(), other).run for other in others)}) == 5
+
+
+def test_a_profile_that_is_edited_makes_another_run() -> None:
+    """Who asks again after an edit is not answered with the verdict of before."""
+    mine = profiles.load("ebu-r128")
+    before, same, after = (
+        make_plan(index(), replace(REQUEST, profiles=("ebu-r128",), judged_by=(profiles.carried(profile),)))
+        for profile in (mine, mine, mine.model_copy(update={"sha256": "1" * 64}))
+    )
+    assert before.run == same.run != after.run
+    again = Plan.model_validate_json(before.model_dump_json())
+    assert (again.profiles, profiles.planned(again, "ebu-r128")) == (("ebu-r128",), mine)
+
+
+def test_a_plan_of_a_version_that_carried_names_means_dailies_own_profiles() -> None:
+    plan = make_plan(index(), REQUEST)
+    assert [profiles.planned(plan, name) for name in plan.profiles] == [profiles.load(name) for name in plan.profiles]
 
 
 def test_another_cause_is_another_run_and_the_same_one_the_same() -> None:

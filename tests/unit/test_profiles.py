@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import pytest
 
 from processors import profiles
 from processors.profiles import Profile, Rule
+from processors.profiles.model import Condition
 from schemas.errors import ProfileError
 from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Finding, Gap, Measurement, Verdict
-from schemas.technical import Technical, TechnicalStream
+from schemas.technical import Presentation, PresentationPart, Technical, TechnicalStream
 
 RULE = """
 [[rules]]
@@ -24,6 +26,7 @@ outcome = "fail"
 severity = "major"
 overridable = true
 """
+WHEN: dict[str, Any] = {"code": "audio.rms", "op": "<", "limit": 5.0, "unit": "dB"}
 HEAD = 'name = "mine"\ntitle = "T"\nreference = "R"\n'
 
 
@@ -246,9 +249,8 @@ def test_the_worst_rule_is_the_verdict() -> None:
 
 def test_a_finding_of_unknown_size_is_for_a_person() -> None:
     unknown = finding(value=None, unit=None, start=3.0, end=3.5)
-    rule = Rule(id="a", code="video.black", op="<=", limit=2.0, unit="%", outcome="review", severity="minor", overridable=True)
-    profile = Profile(name="p", title="t", reference="r", sha256="0", rules=(rule,))
-    assert judge(profile, findings=[unknown]).outcome == "review"
+    share = rule(code="video.black", op="<=", limit=2.0, tolerance=None, unit="%", outcome="review")
+    assert judge(of(share), findings=[unknown]).outcome == "review"
     assert judge("feature-picture", findings=[unknown]).rules[0].outcome == "pass"
 
 
@@ -305,7 +307,7 @@ def test_a_profile_of_ones_own(tmp_path: Path) -> None:
         (HEAD + RULE.format(code="audio.rms", op="within", limit='limit = 1.0\nunit = "dB"'), 5, "needs a tolerance"),
         (HEAD + RULE.format(code="audio.rms", op="none", limit=""), 5, "is for findings"),
         (HEAD + RULE.format(code="video.black", op="none", limit="lmit = 2.0"), 9, "lmit: "),
-        (HEAD + RULE.format(code="video.black", op="none", limit="") * 2, 1, "two rules are called 'a'"),
+        (HEAD + RULE.format(code="video.black", op="none", limit="") * 2, 15, "two rules are called 'a'"),
         (HEAD + 'sha256 = "x"\n' + RULE.format(code="video.black", op="none", limit=""), 4, "leave it out"),
     ],
 )
@@ -344,3 +346,141 @@ def test_a_figure_that_may_still_mend_is_no_reaction() -> None:
     assert profiles.react_to_figure(profiles.load("ebu-r128"), measurement(value=-5.0)) == ()
     unreliable = measurement("loudness.true_peak", 3.0, unit="dBTP", reliable=False, reason="lost")
     assert profiles.react_to_figure(profiles.load("ebu-r128"), unreliable) == ()
+
+
+def rule(**more: Any) -> Rule:
+    body = {"id": "a", "code": "loudness.integrated", "op": "within", "limit": -23.0, "tolerance": 1.0, "unit": "LUFS"}
+    return Rule.model_validate({**body, "outcome": "fail", "severity": "major", "overridable": True, **more})
+
+
+def of(*rules: Rule) -> Profile:
+    return Profile(name="p", title="t", reference="r", sha256="0", rules=rules)
+
+
+TWO = AV.model_copy(
+    update={
+        "presentations": (
+            Presentation(
+                id="p0",
+                streams=(PresentationPart(stream="a0", channels=(0,)), PresentationPart(stream="a1", channels=(0,))),
+                source="inferred",
+                reason="x",
+            ),
+            Presentation(id="p1", streams=(PresentationPart(stream="a1", channels=(1, 2)),), source="mca", reason="x"),
+        )
+    }
+)
+
+
+def test_a_rule_per_presentation_has_a_result_of_each() -> None:
+    """Two tracks that are one programme have one figure, at the first of them: the second one lacks none."""
+    figures = [measurement(value=-20.0, presentation="p0"), measurement(value=-23.0, presentation="p1", stream="a1")]
+    verdict = judge(of(rule(per="presentation")), figures, technical=TWO)
+    assert [(r.stream, r.presentation, r.outcome) for r in verdict.rules] == [("a0", "p0", "fail"), ("a1", "p1", "pass")]
+    missing = judge(of(rule(per="presentation")), figures[:1], technical=TWO)
+    assert [(r.presentation, r.outcome, r.reason) for r in missing.rules][1] == ("p1", "not_evaluated", "not measured")
+    assert outcomes(judge(of(rule()), figures[:1], technical=TWO))["a", "a1"] == "not_evaluated"
+
+
+def test_a_stream_that_is_in_no_presentation_is_judged_by_itself() -> None:
+    alone = TWO.model_copy(update={"presentations": TWO.presentations[1:]})
+    verdict = judge(of(rule(per="presentation")), [measurement(value=-20.0)], technical=alone)
+    assert [(r.stream, r.presentation, r.outcome) for r in verdict.rules] == [
+        ("a1", "p1", "not_evaluated"),
+        ("a0", None, "fail"),
+    ]
+
+
+def test_a_presentation_with_a_hole_in_any_of_its_streams_is_not_judged_by_figures_of_the_whole() -> None:
+    figures = [measurement(value=-20.0, presentation="p0")]
+    verdict = judge(of(rule(per="presentation")), figures, technical=TWO, coverage=holed("a1"), status="incomplete")
+    assert (verdict.rules[0].outcome, verdict.rules[0].reason) == ("not_evaluated", "not everything was analysed of p0")
+
+
+@pytest.mark.parametrize(
+    ("beside", "outcome", "said"),
+    [
+        ([("audio.rms", 3.0, {})], "fail", None),
+        ([("audio.rms", 5.0, {})], "pass", "does not apply: it is for audio.rms < 5 dB, and measured is 5"),
+        ([], "not_evaluated", "audio.rms: not measured"),
+        ([("audio.rms", None, {"reason": "silent"})], "not_evaluated", "audio.rms: silent"),
+        ([("audio.rms", 3.0, {"reliable": False, "reason": "short"})], "not_evaluated", "audio.rms: short"),
+        ([("audio.rms", 3.0, {"unit": "V"})], "not_evaluated", "audio.rms: measured in V, not in dB"),
+        (
+            [("audio.rms", 3.0, {}), ("audio.rms", 6.0, {})],
+            "pass",
+            "does not apply: it is for audio.rms < 5 dB, and measured is 3, 6",
+        ),
+    ],
+)
+def test_a_rule_with_a_condition_applies_where_it_holds(beside: list[Any], outcome: str, said: str | None) -> None:
+    figures = [measurement(code, value, **{"unit": "dB", **more}) for code, value, more in beside]
+    conditional = rule(when={"code": "audio.rms", "op": "<", "limit": 5.0, "unit": "dB"})
+    result = judge(of(conditional), [measurement(value=-10.0), *figures], technical=technical("audio")).rules[0]
+    assert (result.outcome, result.reason) == (outcome, said)
+
+
+def test_a_condition_of_what_was_not_seen_whole_lets_nothing_pass() -> None:
+    conditional = rule(when={"code": "audio.rms", "op": ">=", "limit": 5.0, "unit": "dB"})
+    figures = [measurement(value=-10.0), measurement("audio.rms", 1.0, unit="dB")]
+    verdict = judge(of(conditional), figures, technical=technical("audio"), coverage=holed("a0"), status="incomplete")
+    assert (verdict.outcome, verdict.rules[0].reason) == ("not_evaluated", "not everything was analysed of a0")
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"), [(24.0, "pass"), (23.976, "pass"), (25.04, "pass"), (25.06, "fail"), (30.0, "fail")]
+)
+def test_one_of_several_values(value: float, outcome: str) -> None:
+    rates = rule(code="video.si", op="one_of", limit=None, values=(23.976, 24.0, 25.0), tolerance=0.05, unit="fps")
+    result = judge(of(rates), [measurement("video.si", value, unit="fps", stream="v0")], technical=technical("video")).rules[0]
+    assert (result.outcome, result.values, result.limit) == (outcome, (23.976, 24.0, 25.0), None)
+
+
+def test_advice_is_named_and_decides_nothing() -> None:
+    advice = rule(id="b", outcome="review", severity="info", limit=-30.0)
+    verdict = judge(of(rule(), advice), [measurement()], technical=technical("audio"))
+    assert (verdict.outcome, outcomes(verdict)["b", "a0"]) == ("pass", "review")
+    unknown = judge(
+        of(rule(), advice.model_copy(update={"code": "loudness.range"})), [measurement()], technical=technical("audio")
+    )
+    assert (unknown.outcome, outcomes(unknown)["b", "a0"]) == ("pass", "not_evaluated")
+    assert judge(of(advice), [measurement()], technical=technical("audio")).outcome == "pass"
+    assert judge(of(advice), technical=technical("audio"), status="incomplete").outcome == "not_evaluated"
+
+
+def test_advice_asks_nobody_to_hold_anything() -> None:
+    flash = finding("video.flash.red", 10.0, 11.0)
+    loud = rule(code="video.flash.red", op="none", limit=None, tolerance=None, unit=None, severity="info")
+    assert [r.suggested_action for r in profiles.react(of(loud), flash)] == ["none"]
+    peak = measurement("loudness.true_peak", 0.5, unit="dBTP")
+    limit = rule(code="loudness.true_peak", op="<=", limit=-1.0, tolerance=None, unit="dBTP")
+    assert [r.suggested_action for r in profiles.react_to_figure(of(limit), peak)] == ["hold"]
+    conditional = limit.model_copy(update={"when": Condition(code="audio.rms", op="<", limit=5.0, unit="dB")})
+    assert profiles.react_to_figure(of(conditional), peak) == ()
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"op": "one_of"}, "values are needed"),
+        ({"op": "one_of", "values": (1.0,)}, "except with the ops"),
+        ({"values": (1.0,)}, "values are needed"),
+        ({"code": "video.si", "per": "presentation"}, "measurements of sound"),
+        ({"code": "video.black", "op": "none", "limit": None, "when": WHEN}, "rules on measurements"),
+        ({"when": WHEN | {"code": "video.black"}}, "there is no measurement 'video.black'"),
+        ({"when": WHEN | {"op": "="}}, "when.op"),
+    ],
+)
+def test_rules_that_say_nothing(more: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        rule(**more)
+
+
+def test_thousands_of_findings_take_no_time() -> None:
+    """A second stands for what took minutes when each finding looked for the leader anew."""
+    codes = ("video.black", "video.freeze", "video.bars", "video.slate", "video.decode_error")
+    many = [finding(codes[n % 5], 10.0 + 3 * n, 12.5 + 3 * n) for n in range(5000)]
+    begun = time.process_time()
+    verdict = judge("feature-picture", findings=many)
+    assert time.process_time() - begun < 1.0
+    assert [r.measured for r in verdict.rules[1:4]] == [1000.0, 1000.0, 1000.0]

@@ -11,13 +11,17 @@ import numpy as np
 import orjson
 import pytest
 
-from processors import tasks
+from processors import profiles, tasks
 from processors.sidecar import SidecarWriter
 from schemas.events import ContentMetadata
+from schemas.profiles import RuleData
 from schemas.reactions import Reaction
 from schemas.types import EventType
 from streams.aggregator.service import Service
 from tests.sums import CHUNKS, PLANNED, ROWS, SEGMENTS, Kafka, SumTask, cell, manifest, messages_of, plan, seeded
+
+NEWER = {"id": "a", "code": "video.black", "op": "smells", "outcome": "fail", "severity": "major", "overridable": True}
+"""A rule that a later version might have."""
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +149,27 @@ def test_rules_come_with_the_reaction(tmp_path: Path) -> None:
         "provisional",
         "none",
     )
+
+
+def test_an_asset_is_judged_by_what_its_plan_carries_whatever_the_file_says_since(tmp_path: Path) -> None:
+    """The name is one of Dailies', and the rules are others: those of the moment when the plan was made."""
+    rules = profiles.load("feature-picture").rules
+    strict = rules[0].model_copy(update={"limit": 0.0})
+    then = profiles.load("feature-picture").model_copy(update={"sha256": "5" * 64, "rules": (strict, *rules[1:])})
+    unreadable = profiles.carried(then).model_copy(update={"name": "newer", "rules": (RuleData(**NEWER),)})
+    values = np.zeros(SEGMENTS * CHUNKS * ROWS)
+    values[7:9] = 1
+    named = ("feature-picture", "newer", "gone")
+    whole = plan().model_copy(update={"profiles": named, "judged_by": (profiles.carried(then), unreadable)})
+    kafka = run([(PLANNED[0], whole.model_dump_json().encode()), *messages_of(values)], tmp_path)
+    (rule,) = [r for r in reactions(kafka) if r.finding.code == "video.black"][-1].rules
+    assert (rule.limit, rule.outcome) == (0.0, "review")
+    verdict, newer, gone = final(kafka).verdicts
+    assert (verdict.profile_sha256, verdict.outcome, verdict.rules[0].limit) == ("5" * 64, "review", 0.0)
+    assert (newer.outcome, newer.profile_sha256, newer.rules) == ("not_evaluated", "5" * 64, ())
+    assert "rules.0.op" in (newer.reason or "")
+    assert (gone.outcome, gone.profile_sha256) == ("not_evaluated", "")
+    assert "there is no profile 'gone'" in (gone.reason or "")
 
 
 def test_a_failed_job_reports_no_reaction_twice(tmp_path: Path) -> None:
