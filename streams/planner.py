@@ -146,15 +146,15 @@ class Planner:
                 break
             try:
                 judges = tuple(carried(self.shelf.load_named(name)) for name in request.profiles)
-                plan = make_plan(await self.prober.probe(upload.uri), replace(request, judged_by=judges))
-                self.ledger.done(attempt)  # a topic that refuses the plan says nothing of the upload
-                return plan
+                return self._decided(
+                    attempt, make_plan(await self.prober.probe(upload.uri), replace(request, judged_by=judges))
+                )
             except Unprocessable as refused:
-                return self._refuse(upload, request, refused)
+                return self._decided(attempt, self._refuse(upload, request, refused))
             except ProfileError as unknown:
                 why = Unprocessable(unknown.public, reason="unknown_profile" if not unknown.problems else "bad_profile")
                 logger.error("a profile that cannot be used", problem=str(unknown))
-                return self._refuse(upload, replace(request, profiles=()), why)
+                return self._decided(attempt, self._refuse(upload, replace(request, profiles=()), why))
             except Exception as caught:  # whatever goes wrong, the upload ends in an event
                 known = isinstance(caught, ChildError)
                 logger.warning("planning failed", uri=upload.uri, attempts=attempts, exc_info=None if known else caught)
@@ -166,6 +166,11 @@ class Planner:
         await self.dead_letters.send(record, stage=f"planner/{upload.id}", attempts=attempts, error=error)
         reason = error.reason if isinstance(error, ChildError) else "planner_failed"
         return self._refuse(upload, request, Unprocessable(str(error), reason=reason))
+
+    def _decided(self, attempt: str, plan: Plan | NoPlan) -> Plan | NoPlan:
+        """Attempts are over: what comes now, such as a topic that refuses the plan, says nothing of the upload."""
+        self.ledger.done(attempt)
+        return plan
 
     def _refuse(self, upload: Upload, request: PlanRequest, error: Unprocessable) -> NoPlan:
         logger.info("unprocessable", uri=upload.uri, upload=upload.id, reason=error.reason, message=str(error))
