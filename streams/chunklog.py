@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
@@ -24,7 +25,8 @@ _NOT_EMPTY = (KafkaError.NON_EMPTY_GROUP, KafkaError.UNKNOWN_MEMBER_ID, KafkaErr
 """A group with live members refuses an offset from outside: it is known by its members then."""
 
 _STALE = (KafkaError.FENCED_LEADER_EPOCH, KafkaError._TIMED_OUT)
-"""A partition has a leader anew, and the client asks under the old one's epoch for ever: refused, or until its time is up."""
+"""A client that met a cluster in the middle of a change may not find its way again: it asks under an old leader's epoch for
+ever, or gives no answer. Another client does."""
 
 
 class ChunkLog:
@@ -55,9 +57,14 @@ class ChunkLog:
         return self._offsets(tps, OffsetSpec.latest())
 
     def _offsets(self, tps: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
+        with self._asking() as client:
+            return offsets(client, tps, spec, _SECONDS)
+
+    @contextmanager
+    def _asking(self) -> Iterator[AdminClient]:
         client = self._admin  # another thread may put a new one in its place; this one must live until it has answered
         try:
-            return offsets(client, tps, spec, _SECONDS)
+            yield client
         except KafkaException as error:
             if error.args[0].code() in _STALE:
                 self._admin = self._connected()
@@ -68,16 +75,21 @@ class ChunkLog:
         asked = sorted(set(groups))
         if not asked:
             return {}
-        client = self._admin
-        answers = client.describe_consumer_groups(asked, request_timeout=_SECONDS)
-        return {group: _count(future) for group, future in answers.items()}
+        with self._asking() as client:
+            answers = client.describe_consumer_groups(asked, request_timeout=_SECONDS)
+            return {group: _count(future) for group, future in answers.items()}
 
     def committed(self, group: str, tps: Iterable[Place]) -> dict[Place, int]:
         """The group's next offset of every partition where it has committed one."""
         with self._lock:
             if group not in self._bystanders:
                 self._bystanders[group] = Bystander(self._bootstrap, group)
-            return self._bystanders[group].committed(tps, _SECONDS)
+            try:
+                return self._bystanders[group].committed(tps, _SECONDS)
+            except KafkaException as error:
+                if error.args[0].code() in _STALE:
+                    self._bystanders.pop(group).close()
+                raise
 
     def register(self, group: str, tps: Iterable[Place]) -> bool:
         """Make a group known to the broker as a reader of these partitions, from where their logs begin.
@@ -93,9 +105,9 @@ class ChunkLog:
         begins = self.starts(new)
         places = [TopicPartition(topic, partition, begins[topic, partition]) for topic, partition in new]
         asked = ConsumerGroupTopicPartitions(group, places)
-        client = self._admin
         try:
-            told = answer(client.alter_consumer_group_offsets([asked], request_timeout=_SECONDS)[group], _SECONDS)
+            with self._asking() as client:
+                told = answer(client.alter_consumer_group_offsets([asked], request_timeout=_SECONDS)[group], _SECONDS)
             errors = [p.error for p in told.topic_partitions if p.error is not None]
         except KafkaException as error:
             errors = [error.args[0]]
@@ -110,9 +122,9 @@ class ChunkLog:
         if not below:
             return {}
         places = [TopicPartition(topic, partition, offset) for (topic, partition), offset in below.items()]
-        client = self._admin
-        answers = client.delete_records(places, request_timeout=_SECONDS, operation_timeout=_SECONDS)
-        return {(tp.topic, tp.partition): int(answer(future, _SECONDS).low_watermark) for tp, future in answers.items()}
+        with self._asking() as client:
+            answers = client.delete_records(places, request_timeout=_SECONDS, operation_timeout=_SECONDS)
+            return {(tp.topic, tp.partition): int(answer(future, _SECONDS).low_watermark) for tp, future in answers.items()}
 
 
 def _count(future: Future[Any]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -17,19 +17,27 @@ PLACE = ("media.chunks.audio", 0)
 
 
 class Admin:
-    """Answers list_offsets with one error for as long as it lives, or with 7."""
+    """Answers every request with one error for as long as it lives, or as a cluster does."""
 
     def __init__(self, code: int | None) -> None:
         self.code = code
 
     def list_offsets(self, asked: Mapping[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
-        answers = {tp: Future[Any]() for tp in asked}
-        for future in answers.values():
-            if self.code is None:
-                future.set_result(SimpleNamespace(offset=7))
-            else:
-                future.set_exception(KafkaException(KafkaError(self.code)))
-        return answers
+        return {tp: self._answer(offset=7) for tp in asked}
+
+    def describe_consumer_groups(self, asked: Sequence[str], **_: Any) -> dict[str, Future[Any]]:
+        return {group: self._answer(members=["one", "two"]) for group in asked}
+
+    def delete_records(self, asked: Sequence[TopicPartition], **_: Any) -> dict[TopicPartition, Future[Any]]:
+        return {tp: self._answer(low_watermark=tp.offset) for tp in asked}
+
+    def _answer(self, **found: Any) -> Future[Any]:
+        future = Future[Any]()
+        if self.code is None:
+            future.set_result(SimpleNamespace(**found))
+        else:
+            future.set_exception(KafkaException(KafkaError(self.code)))
+        return future
 
 
 def log_of(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> ChunkLog:
@@ -40,11 +48,21 @@ def log_of(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> ChunkLog:
 
 
 @pytest.mark.parametrize("code", [KafkaError.FENCED_LEADER_EPOCH, KafkaError._TIMED_OUT])
-def test_an_old_leaders_epoch_is_cured_by_another_client(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+@pytest.mark.parametrize(
+    ("ask", "found"),
+    [
+        (lambda log: log.starts([PLACE]), {PLACE: 7}),
+        (lambda log: log.members(["decoders"]), {"decoders": 2}),
+        (lambda log: log.delete({PLACE: 3}), {PLACE: 3}),
+    ],
+)
+def test_a_client_that_lost_its_way_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, code: int, ask: Callable[[ChunkLog], object], found: object
+) -> None:
     log = log_of(monkeypatch, code, None)
     with pytest.raises(KafkaException):
-        log.starts([PLACE])
-    assert log.starts([PLACE]) == {PLACE: 7}
+        ask(log)
+    assert ask(log) == found
 
 
 def test_other_errors_keep_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
