@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,4 +37,4 @@ def printed(title: str, request: pytest.FixtureRequest) -> Iterator[Figures]:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     if figures.rows and capture is not None:
         with capture.global_and_fixture_disabled():
-            print(f"\n{figures}")
+            sys.stdout.write(f"\n{figures}\n")

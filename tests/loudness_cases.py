@@ -49,15 +49,15 @@ def _toned(id: str, parts: Parts, figures: Mapping[str, float], tolerance: float
 
 
 def _gates() -> Iterator[Case]:
-    for id, level in (("1", -23.0), ("2", -33.0)):
-        yield _toned(id, [(20, level)], dict.fromkeys(("integrated", "max_momentary", "max_short_term"), level))
+    for case, level in (("1", -23.0), ("2", -33.0)):
+        yield _toned(case, [(20, level)], dict.fromkeys(("integrated", "max_momentary", "max_short_term"), level))
     yield _toned("3", [(10, -36), (60, -23), (10, -36)], {"integrated": -23})
     yield _toned("4", [(10, -72), (10, -36), (60, -23), (10, -36), (10, -72)], {"integrated": -23})
     yield _toned("5", [(20, -26), (20.1, -20), (20, -26)], {"integrated": -23})
 
 
 def _surround() -> Iterator[Case]:
-    for id, names in {
+    for case, names in {
         "6": ("FL", "FR", "FC", "SL", "SR"),
         "6-back": ("FL", "FR", "FC", "BL", "BR"),
         "6-with-lfe": ("FL", "FR", "FC", "LFE", "SL", "SR"),
@@ -67,7 +67,7 @@ def _surround() -> Iterator[Case]:
         wide = {"SL", "SR"} if "SL" in names else {"BL", "BR"}
         powers = [(0 if n == "LFE" else 1.41 if n in wide else 1) * 10 ** (SURROUND[n] / 10) / 2 for n in names]
         expected = 10 * math.log10(sum(powers))
-        yield Case(id, 20, lambda rate, names=names: _channels(rate, names), {"loudness.integrated": expected}, names=names)
+        yield Case(case, 20, lambda rate, names=names: _channels(rate, names), {"loudness.integrated": expected}, names=names)
 
 
 def _channels(rate: int, names: Sequence[str]) -> Samples:
@@ -89,14 +89,14 @@ def _peak(id: str, make: Callable[[int], Samples], expected: float) -> Case:
 
 
 def _true_peaks() -> Iterator[Case]:
-    for id, divisor, degrees, height, expected in (
+    for case, divisor, degrees, height, expected in (
         ("15", 4, 0.0, 0.50, -6.0),
         ("16", 4, 45.0, 0.50, -6.0),
         ("17", 6, 60.0, 0.50, -6.0),
         ("18", 8, 67.5, 0.50, -6.0),
         ("19", 4, 45.0, 1.41, 3.0),
     ):
-        yield _peak(id, lambda rate, of=(divisor, degrees, height): _faded(rate, *of), expected)
+        yield _peak(case, lambda rate, of=(divisor, degrees, height): _faded(rate, *of), expected)
 
 
 def _faded(rate: int, divisor: int, degrees: float, height: float) -> Samples:
@@ -123,10 +123,10 @@ def _every_fourth(rate: int, offset: int) -> Samples:
 
 
 def _ranges() -> Iterator[Case]:
-    for id, levels, expected in (
+    for case, levels, expected in (
         ("1", [-20, -30], 10),
         ("2", [-20, -15], 5),
         ("3", [-40, -20], 20),
         ("4", [-50, -35, -20, -35, -50], 15),
     ):
-        yield _toned(f"3342-{id}", [(20, level) for level in levels], {"range": expected}, RANGE_LU)
+        yield _toned(f"3342-{case}", [(20, level) for level in levels], {"range": expected}, RANGE_LU)

@@ -38,10 +38,10 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
 def in_tolerance(case: Case, rate: int) -> list[tuple[str, float, float, str]]:
     result = measured(case.make(rate), rate, case.names)
     rows = []
-    for id, expected in case.expected.items():
-        draft = result.measurement(id)
+    for name, expected in case.expected.items():
+        draft = result.measurement(name)
         assert draft.value is not None, draft.reason
-        rows.append((f"{case.id} {id} at {rate} Hz", draft.value, expected, draft.unit))
+        rows.append((f"{case.id} {name} at {rate} Hz", draft.value, expected, draft.unit))
         assert expected - case.below <= draft.value <= expected + case.above, rows[-1]
     return rows
 
