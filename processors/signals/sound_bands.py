@@ -53,5 +53,5 @@ def _powers(view: HopView, starts: NDArray[np.int64], size: int) -> NDArray[np.f
     hops = sliding_window_view(view.raw, size, axis=-1)[:, starts] * weight
     lines = rfft(hops, axis=-1)
     power = np.square(lines.real) + np.square(lines.imag)
-    bands = np.add.reduceat(power, np.arange(0, power.shape[-1], _BINS), axis=-1)
+    bands: NDArray[np.float32] = np.add.reduceat(power, np.arange(0, power.shape[-1], _BINS), axis=-1)
     return np.swapaxes(bands, 0, 1)

@@ -38,7 +38,8 @@ def paired(open_: Ints, edges: Iterable[Edge]) -> tuple[Ints, Ints]:
     ``open_`` is ``(channels, 4)``: the first sample (−1: none), zero, sudden, loud. An end without a beginning (that
     is lost) gives nothing.
     """
-    now, rows = open_.copy(), []
+    now = open_.copy()
+    rows: list[tuple[int, ...]] = []
     for edge in edges:
         if edge.kind == BEGIN:
             now[edge.channel] = edge.at, edge.zero, edge.sudden, edge.loud
