@@ -32,7 +32,7 @@ CLIPS = [
     "video/fate_law-and-order-partial.mp4",
     "video/nasa_13013.mp4",
 ]
-ROUNDS = 25
+ROUNDS = 30
 HOURS = 2
 PIECE = 20
 
@@ -79,6 +79,7 @@ def clean(kind: str, seed: int, rate: int) -> list[str]:
 
 @pytest.mark.media
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_a_thousand_dropouts_in_real_clips(media_dir: Path, figures: Figures) -> None:
     total, hits, extra = 0, 0, 0
     for clip in CLIPS:
