@@ -59,13 +59,14 @@ class GapJudge:
 
     def gap(self, table: Ints) -> NDArray[np.bool_]:
         """Which stretches are sudden gaps by themselves."""
-        short: NDArray[np.bool_] = (table[:, FINISH] - table[:, START]) < round(self.limits.gap_seconds * self.rate)
-        return short & (table[:, SUDDEN] == 2)
+        short = (table[:, FINISH] - table[:, START]) < round(self.limits.gap_seconds * self.rate)
+        gap: NDArray[np.bool_] = short & (table[:, SUDDEN] == 2)
+        return gap
 
     def dropouts(self, table: Ints, due: NDArray[np.bool_]) -> Ints:
         """Those of the ``due`` gaps that are dropouts; each answer depends on the stretches within the context alone."""
         gaps = self.gap(table)
-        looked_at = np.flatnonzero(due & gaps)
+        looked_at = np.flatnonzero(due & gaps).tolist()
         kept = [k for k in looked_at if not (self._pause(table, gaps, k) or self._rhythm(table[gaps], table[k]))]
         return table[np.array(kept, np.int64)]
 
