@@ -17,6 +17,7 @@ from processors.mismatch import file_findings
 from processors.presentations import presentation_of, presentations
 from processors.rejudge import rejudge
 from processors.spans import span_fields
+from processors.stream_figures import stream_figures
 from processors.tasks.base import Outcome
 from processors.technical import technical
 from schemas.errors import ProfileError
@@ -57,6 +58,7 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     measurements = [
         _measurement(programmes, key, draft, by[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
     ]
+    measurements += [_measurement(programmes, (name, ""), draft, DECODER, covered) for name, draft in stream_figures(aggregate)]
     about = technical(aggregate, facts, measurements, programmes)
     event = ContentMetadata(
         asset=plan.asset,

@@ -126,6 +126,8 @@ VOCABULARY: dict[str, Term] = {
     "audio.phase_inverted": Term("Audio", "Phase", None),
     "audio.dual_mono": Term("Audio", "Dual Mono", None),
     "audio.silent_channel": Term("Audio", "Silent Channel", "0078B"),
+    "audio.dropout": Term("Audio", "Dropout", None),
+    "audio.channel_order": Term("Audio", "Channel Assignment", None),
     "av.duration_mismatch": Term("File", "Audio Video Duration", None),
     "container.mismatch": Term("File", "Metadata Mismatch", None),
 }

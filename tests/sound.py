@@ -78,9 +78,9 @@ class Result:
         return [f for f in self.findings if f.code == code]
 
 
-def context(rate: int, channels: int, names: Sequence[str] | None = None) -> StreamContext:
+def context(rate: int, channels: int, names: Sequence[str] | None = None, form: str | None = None) -> StreamContext:
     names = LAYOUTS.get(channels, ()) if names is None else names
-    audio = AudioFormat(rate=rate, channels=channels, channel_names=tuple(names))
+    audio = AudioFormat(rate=rate, channels=channels, channel_names=tuple(names), sample_format=form)
     return StreamContext("a0", "audio", Clock(tick=(1, rate)), audio=audio)
 
 
@@ -100,9 +100,12 @@ def analyse(
     names: Sequence[str] | None = None,
     more_after: int = 0,
     drop: Sequence[int] = (),
+    form: str | None = None,
 ) -> Result:
-    """Run a task on samples, chunk by chunk over the wire format; ``drop`` are the chunks whose results are lost."""
-    run = FoldRun.begin(task.fold, context(rate, samples.shape[1], names))
+    """Run a task on samples, chunk by chunk over the wire format; ``drop`` are the chunks whose results are lost and ``form``
+    is the sample format that they come from.
+    """
+    run = FoldRun.begin(task.fold, context(rate, samples.shape[1], names, form))
     runner = task.load("cpu")
     kept: list[Signals] = []
     events: list[FoldEvent] = []

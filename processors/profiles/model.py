@@ -13,6 +13,9 @@ from schemas.profiles import ConditionData, Layer, ProfileData, RuleData
 MEASUREMENTS = frozenset(
     [f"loudness.{name}" for name in ("integrated", "range", "max_momentary", "max_short_term", "true_peak")]
     + [f"audio.{name}" for name in ("peak", "rms", "noise_floor", "dc_offset", "correlation")]
+    + [f"audio.{name}" for name in ("clicks", "hum", "bandwidth", "bandwidth_ratio", "bit_depth", "padded_bits")]
+    + [f"audio.{name}" for name in ("downmix_loss", "head_seconds", "tail_seconds")]
+    + [f"audio.{name}" for name in ("sample_rate", "bit_rate", "duration", "channels")]
     + [f"video.{name}" for name in ("frames", "luma_mean", "out_of_range_ratio", "si", "ti", "max_cll", "max_fall")]
     + [f"video.{name}" for name in ("blockiness", "blur")]
     + [f"video.flash.{kind}_{name}" for kind in ("luminance", "red") for name in ("rate", "transitions", "extended")]

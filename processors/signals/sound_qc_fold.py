@@ -12,6 +12,7 @@ from processors.findings import FindingDraft, FoldEvent, Phase
 from processors.signals import sound_totals
 from processors.signals.sound_channels import channel_name, front_pair
 from processors.signals.sound_clipping import candidates
+from processors.signals.sound_extent import NOTHING, follow_extent
 from processors.signals.sound_figures import audio_of
 from processors.signals.sound_hops import MIN_RATE, FloatArray, hop_edges
 from processors.signals.sound_limits import LIMITS, full_scales, hops_of
@@ -40,6 +41,7 @@ class SoundQcFold:
             "silence": Quiet().to_json(),
             "mute": Quiet().to_json(),
             "inverted": None,
+            **NOTHING,
         }
 
     def step(self, stream: StreamContext, state: dict[str, Any], signals: Signals) -> Step:
@@ -52,12 +54,13 @@ class SoundQcFold:
         if lost:
             events += _close(audio, state, hop_edge(audio.rate, state["next"]))
             quiet = Quiet(hop_edge(audio.rate, signals.first_row)).to_json()
-            state = {**state, "silence": quiet, "mute": quiet, "inverted": None, "tail": np.zeros((4, 0))}
+            state = {**state, "silence": quiet, "mute": quiet, "inverted": None, "tail": np.zeros((4, 0)), "sounding": 0}
         totals = sound_totals.add(state, signals.arrays)
         followed, heard = _follow(audio, state, signals)
         events += heard
         invalid = state["invalid"] + int(signals.arrays["invalid"].sum())
         new = {**state, **totals, **followed, "next": signals.end_row, "lost": state["lost"] + lost, "invalid": invalid}
+        new |= follow_extent(state, signals.first_row, signals.arrays["square"], signals.arrays["samples"], LIMITS)
         flat = candidates(signals.first_row, signals.arrays, totals["ceilings"], LIMITS.clip_floor)
         holes = np.array([signals.first_row] if lost else [], np.int64)
         return Step(new, tuple(events), {"flat": flat, "holes": holes})

@@ -67,6 +67,20 @@ def correlation(left: float, right: float, cross: float) -> float | None:
     return max(-1.0, min(1.0, cross / both)) if both else None
 
 
+HIGHEST_LOSS = 90.0
+"""dB: stands for a downmix that is silent."""
+
+
+def downmix_loss(left: float, right: float, cross: float) -> float | None:
+    """How far the power of left plus right is below that of two channels in phase, in dB: 0 for mono, 3 where the channels have
+    nothing in common, more where they cancel each other; None where both are silent.
+    """
+    if not left + right:
+        return None
+    share = max(0.0, left + right + 2 * cross) / (2 * (left + right))
+    return max(0.0, min(HIGHEST_LOSS, -10 * math.log10(share))) if share else HIGHEST_LOSS
+
+
 def residual(left: float, right: float, apart: float) -> float:
     """The power of two channels' difference against that of both, in dB; −inf where they are equal."""
     return 10 * math.log10(apart / (left + right)) if apart else -math.inf

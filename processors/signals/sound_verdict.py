@@ -13,7 +13,7 @@ from processors.signals.sound_channels import channel_name, front_pair, must_sou
 from processors.signals.sound_clipping import Threshold, clipped
 from processors.signals.sound_figures import PROGRAMME, doubt, too_slow
 from processors.signals.sound_limits import SoundLimits, hops_of
-from processors.signals.sound_totals import correlation, level, residual, steps
+from processors.signals.sound_totals import correlation, downmix_loss, level, residual, steps
 from processors.tasks.base import StreamEnd
 from schemas.chunk import hop_edge
 from schemas.plan import AudioFormat
@@ -82,14 +82,21 @@ def measurements(
     rms = None if silent else level(square / count)
     floor, why = _floor(audio, totals["floor"], silent, limits)
     pair = front_pair(audio)
-    alike = None
+    alike = lost = None
     if pair is not None:
         left, right = (float(totals["square"][c]) for c in pair)
         alike = correlation(left, right, float(totals["cross"][pair[0]]))
+        lost = downmix_loss(left, right, float(totals["cross"][pair[0]]))
+    head, tail, no_sound = _extent(audio, totals, end, limits)
+    room = f"before the first sound and after the last of {limits.sound_level:g} dBFS RMS"
+    no_pair = silent or "there is no left and right channel"
     alone = nothing or ("there is no left and right channel" if pair is None else "a channel is digital silence")
     return (
         _figure("audio.rms", rms, "dBFS", "RMS of all samples of all channels", silent, why_not),
         _figure("audio.noise_floor", floor, "dBFS", f"RMS of the quietest {limits.floor_seconds:g} s", why, why_not),
+        _figure("audio.downmix_loss", lost, "dB", "left plus right against both in phase", no_pair, why_not),
+        _figure("audio.head_seconds", head, "s", room, silent or no_sound, why_not),
+        _figure("audio.tail_seconds", tail, "s", room, silent or no_sound, why_not),
         _figure("audio.correlation", alike, "", "correlation of front left and right", alone, why_not),
         *(
             _figure(
@@ -113,3 +120,13 @@ def _floor(
     if silent is not None or lowest is None:
         return None, silent or f"there are no {limits.floor_seconds:g} s without digital silence"
     return level(lowest / (limits.floor_seconds * audio.rate * audio.channels)), None
+
+
+def _extent(
+    audio: AudioFormat, totals: Mapping[str, Any], end: StreamEnd, limits: SoundLimits
+) -> tuple[float | None, float | None, str]:
+    """Seconds before the first and after the last sound, and why there are none."""
+    first, last = totals["first"], totals["last"]
+    if first is None or last is None:
+        return None, None, f"nothing has a level of {limits.sound_level:g} dBFS"
+    return first / 100, max(0, end.end - hop_edge(audio.rate, last)) / audio.rate, ""

@@ -14,6 +14,9 @@ Definitions, each from QC practice (thresholds are in ``SPEC.params``):
 - ``audio.silent_channel``: a channel that stays below −60 dBFS throughout while others do not: any of mono and stereo, the
   front ones of more (LFE and surrounds may be silent), none where positions are unknown.
 - ``audio.noise_floor``: RMS over all channels of the quietest 0.5 s (at a hop of 10 ms) without a digitally silent hop.
+- ``audio.head_seconds``, ``audio.tail_seconds``: room tone, the time before the first and after the last sound, which is 30 ms
+  with an RMS of −50 dBFS over all channels.
+- ``audio.downmix_loss``: power of front left plus right against both in phase: 0 dB for mono, 3 dB for unrelated channels.
 - ``audio.rms``: over all samples of all channels; a full-scale sine reads −3.01 dBFS.
 """
 
@@ -33,7 +36,7 @@ from schemas.chunk import Chunk
 
 SPEC = TaskSpec(
     name="audio-qc",
-    version="1.0.0",
+    version="1.1.0",
     kind="audio",
     where="agent",
     rendition="audio",

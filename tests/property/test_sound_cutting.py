@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from processors.tasks import audio_qc, loudness
+from processors.tasks import audio_qc, loudness, sound_defects
 from processors.tasks.base import AgentTask
 from schemas.chunk import hop_edge, hops
+from tests import faulty_sound
 from tests.sound import Result, analyse
 
 RATES = [8000, 11025, 22050, 44100]
@@ -109,3 +110,21 @@ def test_no_interval_reaches_over_lost_hops(case: tuple[NDArray[Any], int, list[
             assert finding.end <= start or finding.start >= end
     if end > start:
         assert not any(m.reliable for m in result.outcome.measurements)
+
+
+@given(cut_programmes())
+@settings(max_examples=40, deadline=None)
+def test_sound_defects_are_the_same_however_they_are_cut(case: tuple[NDArray[Any], int, list[int], int]) -> None:
+    check(sound_defects.TASK, case)
+
+
+@given(st.integers(0, 2**32 - 1), st.data())
+@settings(max_examples=25, deadline=None)
+def test_dropouts_are_the_same_however_they_are_cut(seed: int, data: st.DataObject) -> None:
+    rng = np.random.default_rng(seed)
+    rate = int(rng.choice([8000, 11025, 22050]))
+    kind = faulty_sound.CLEAN[data.draw(st.sampled_from(sorted(faulty_sound.CLEAN)))]
+    wave = kind(rng, rng.uniform(1, 14), rate)
+    samples, _ = faulty_sound.splice(faulty_sound.stored(wave, rng.choice(["int16", "float32"])), rate, rng, 6)
+    cuts = sorted(data.draw(st.sets(st.integers(1, hops(rate, len(samples)) - 1), max_size=8)))
+    check(sound_defects.TASK, (samples, rate, cuts, 0))

@@ -289,3 +289,28 @@ def test_no_samples_and_too_low_a_rate() -> None:
 def test_the_state_stays_small() -> None:
     state = analyse(to_int16(noise(30, channels=6, rate=8000)), 8000, names=LAYOUTS[6]).state
     assert sum(np.asarray(v).nbytes for v in state.values() if isinstance(v, np.ndarray)) < 4096
+
+
+# Room tone and downmix
+
+
+@pytest.mark.parametrize(("head", "tail"), [(0.0, 0.0), (0.75, 2.5), (3.0, 0.02)])
+def test_room_tone_at_head_and_tail(head: float, tail: float) -> None:
+    sound = np.concatenate([noise(head, level=-65), noise(3, level=-22, seed=1), noise(tail, level=-65, seed=2)])
+    sound[round(0.3 * RATE)] = 0.05  # a click in the room is no sound
+    result = analyse(to_int16(sound), cuts=[30, 76, 77, 200])
+    assert result.value("audio.head_seconds") == pytest.approx(head, abs=0.02)
+    assert result.value("audio.tail_seconds") == pytest.approx(tail, abs=0.02)
+
+
+def test_there_is_no_room_tone_without_sound() -> None:
+    draft = analyse(to_int16(noise(2, level=-65))).measurement("audio.head_seconds")
+    assert (draft.value, draft.reason) == (None, "nothing has a level of -50 dBFS")
+
+
+@pytest.mark.parametrize(("right", "loss"), [(1.0, 0.0), (-1.0, 90.0), (0.0, 3.01), (-0.5, 10.0)])
+def test_loss_on_downmix(right: float, loss: float) -> None:
+    left = noise(2, channels=1)
+    result = analyse(np.concatenate([left, right * left], axis=1).astype(np.float32))
+    assert result.value("audio.downmix_loss") == pytest.approx(loss, abs=0.01)
+    assert analyse(left.astype(np.float32)).measurement("audio.downmix_loss").value is None
