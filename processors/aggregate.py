@@ -17,6 +17,9 @@ from schemas.manifest import JobFailed, Manifest
 from schemas.plan import Plan, StreamPlan
 from schemas.versions import TASK_VERSION, compatible
 
+BY_SECOND = "stills"
+"""The rendition whose rows are seconds, where those of all other pictures are frames."""
+
 LaneKey = tuple[str, str]
 """Stream id, task name."""
 
@@ -183,15 +186,15 @@ class Aggregate:
 
     def progress(self) -> float:
         """How much of the expected rows is folded, from 0 to 1; an estimate where the index gives no count."""
-        shares = [min(1.0, lane.run.next_row / self._rows(lane.stream)) for lane in self.lanes.values()]
+        shares = [min(1.0, lane.run.next_row / self._rows(lane)) for lane in self.lanes.values()]
         return sum(shares) / len(shares) if shares else 1.0
 
-    def _rows(self, stream: str) -> float:
-        plan = self.streams[stream].plan
-        if plan.frames:
-            return plan.frames
+    def _rows(self, lane: Lane) -> float:
+        plan = self.streams[lane.stream].plan
         seconds = plan.duration or self.plan.duration or 1.0
-        return max(1.0, seconds * (100 if plan.kind == "audio" else 25))
+        if lane.task.rendition == BY_SECOND:
+            return max(1.0, seconds)
+        return plan.frames or max(1.0, seconds * (100 if plan.kind == "audio" else 25))
 
     def finish(self) -> dict[LaneKey, Outcome]:
         """End every fold. Their findings are in each lane's ``run`` then. May be called again: folds are pure."""
