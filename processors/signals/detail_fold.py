@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.findings import FindingDraft, FoldEvent, MeasurementDraft
-from processors.signals.distribution import Distribution
+from processors.signals.distribution import FINE, FINER, Distribution
 from processors.signals.gamut import AREA
 from processors.signals.intervals import Heard, Interval, IntervalRule, Rows
 from processors.tasks.base import Outcome, Step, StreamContext, StreamEnd
@@ -38,6 +38,7 @@ FIGURES = {
     ),
 }
 """Of each signal: unit, method, and why there may be no figure of it."""
+SHARES = ("banding", "gamut_ratio")
 STATISTICS = {"": ("median", 50), "_p95": ("95th percentile", 95)}
 
 
@@ -69,7 +70,7 @@ class DetailFold:
         fold = {"next": signals.end_row, "rows": before["rows"] + signals.rows, "open": open_ and open_.to_json()}
         after: dict[str, Any] = {"fold": fold}
         for name in FIGURES:
-            after |= Distribution.of_state(name, state).add(arrays[name]).to_state(name)
+            after |= _distribution(name, state).add(arrays[name]).to_state(name)
         return Step(after, _events(heard + more))
 
     def finish(
@@ -80,7 +81,7 @@ class DetailFold:
         heard = IntervalRule(rows=STILLS).close(Interval(**fold["open"])) if fold["open"] else []
         found = []
         for name, (unit, what, why) in FIGURES.items():
-            values = Distribution.of_state(name, state)
+            values = _distribution(name, state)
             for suffix, (statistic, percent) in STATISTICS.items():
                 value = values.percentile(percent)
                 reason = None if value is not None else why if fold["rows"] else "there is no still"
@@ -88,6 +89,10 @@ class DetailFold:
                     MeasurementDraft(f"video.{name}{suffix}", value, unit, f"{statistic}: {what}; {_BLOCK}", reason=reason)
                 )
         return Outcome(_events(heard), tuple(found))
+
+
+def _distribution(name: str, state: Mapping[str, Any]) -> Distribution:
+    return Distribution.of_state(name, state, FINER if name in SHARES else FINE)
 
 
 def _rows(signals: Signals, clock: Clock) -> Rows:

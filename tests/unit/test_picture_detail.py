@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from processors.signals.distribution import FINE, Distribution
+from processors.signals.distribution import FINE, FINER, Distribution
 from processors.signals.gamut import excursion
 from processors.signals.picture_detail import banding, blockiness, edge_width, noise
 from tests.detail import SECOND, folded, photograph, signals
@@ -142,7 +142,7 @@ def test_two_stills_out_of_range_are_a_finding_and_one_is_none() -> None:
     assert found.value == pytest.approx(0.3, abs=1e-3)
     values = {m.id: m.value for m in outcome.measurements}
     assert values["video.gamut_ratio"] == 0.0
-    assert values["video.gamut_ratio_p95"] == pytest.approx(0.3, abs=1 / FINE)
+    assert values["video.gamut_ratio_p95"] == pytest.approx(0.3, abs=1 / FINER)
 
 
 def test_to_the_last_still_and_across_a_lost_one() -> None:
