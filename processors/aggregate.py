@@ -9,6 +9,7 @@ from typing import NamedTuple
 from processors import tasks
 from processors.findings import FoldEvent
 from processors.lane import Lane, Place
+from processors.renditions import RENDITIONS
 from processors.task_versions import differs
 from processors.tasks.base import FoldRun, Outcome, StreamContext, StreamEnd
 from schemas.cell import CellKey, CellResult, CellStatus
@@ -16,9 +17,6 @@ from schemas.chunk import hops
 from schemas.manifest import JobFailed, Manifest
 from schemas.plan import Plan, StreamPlan
 from schemas.versions import TASK_VERSION, compatible
-
-BY_SECOND = "stills"
-"""The rendition whose rows are seconds, where those of all other pictures are frames."""
 
 LaneKey = tuple[str, str]
 """Stream id, task name."""
@@ -192,9 +190,12 @@ class Aggregate:
     def _rows(self, lane: Lane) -> float:
         plan = self.streams[lane.stream].plan
         seconds = plan.duration or self.plan.duration or 1.0
-        if lane.task.rendition == BY_SECOND:
+        rendition = RENDITIONS.get(lane.task.rendition)
+        if rendition is not None and rendition.row == "second":
             return max(1.0, seconds)
-        return plan.frames or max(1.0, seconds * (100 if plan.kind == "audio" else 25))
+        if plan.frames:
+            return plan.frames
+        return max(1.0, seconds * (100 if plan.kind == "audio" else 25))
 
     def finish(self) -> dict[LaneKey, Outcome]:
         """End every fold. Their findings are in each lane's ``run`` then. May be called again: folds are pure."""

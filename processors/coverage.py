@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from processors.aggregate import BY_SECOND, Aggregate, StreamState
+from processors.aggregate import Aggregate, StreamState
+from processors.renditions import RENDITIONS
 from schemas.chunk import hop_edge
 from schemas.errors import SourceChanged
 from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Gap, Status
@@ -81,7 +82,8 @@ def _failed_units(aggregate: Aggregate, state: StreamState) -> int:
 
 def _failed_rows(aggregate: Aggregate, state: StreamState, *, by_second: bool) -> Iterator[tuple[int, int]]:
     for (stream, _), lane in aggregate.lanes.items():
-        if stream != state.plan.id or (lane.task.rendition == BY_SECOND) is not by_second:
+        rendition = RENDITIONS.get(lane.task.rendition)
+        if stream != state.plan.id or (rendition is not None and rendition.row == "second") is not by_second:
             continue
         for segment, n in lane.tally.failures:
             if segment in state.manifests:
