@@ -13,11 +13,11 @@ from processors.coverage import coverage, ending
 from processors.decode_findings import CODES, decode_findings
 from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
 from processors.mismatch import FINDINGS as FILE_FINDINGS
-from processors.mismatch import file_findings
+from processors.mismatch import Light, file_findings
 from processors.presentations import presentation_of, presentations
 from processors.spans import span_fields
 from processors.tasks.base import Outcome
-from processors.technical import technical
+from processors.technical import light_levels, technical
 from schemas.errors import ProfileError
 from schemas.events import (
     AssetCoverage,
@@ -47,7 +47,6 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     by = makers(plan)
     covered = coverage(aggregate)
     status, reason = ending(aggregate, covered.gaps)
-    findings = _findings(aggregate, by)
     facts: dict[str, dict[str, Any]] = {}
     for (stream, _), outcome in outcomes.items():
         facts.setdefault(stream, {}).update(outcome.facts)
@@ -56,6 +55,7 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
         _measurement(programmes, key, draft, by[key[1]], covered) for key, o in outcomes.items() for draft in o.measurements
     ]
     about = technical(aggregate, facts, measurements, programmes)
+    findings = _findings(aggregate, by, light_levels(measurements))
     event = ContentMetadata(
         asset=plan.asset,
         correlation=plan.correlation,
@@ -125,7 +125,7 @@ def _verdict(name: str, event: ContentMetadata, examined: set[str]) -> Verdict:
     )
 
 
-def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...]:
+def _findings(aggregate: Aggregate, by: Mapping[str, str], light: Light) -> tuple[Finding, ...]:
     found = [
         finding(aggregate.plan, stream, event.finding, by[task], opinion=opinion(task))
         for (stream, task), lane in aggregate.lanes.items()
@@ -133,7 +133,7 @@ def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...
     ]
     for name in aggregate.streams:
         found += decoding_findings(aggregate, name)
-    found += [finding(aggregate.plan, name, draft, DECODER) for name, draft in file_findings(aggregate)]
+    found += [finding(aggregate.plan, name, draft, DECODER) for name, draft in file_findings(aggregate, light)]
     unique = {f.id: f for f in found}
     return tuple(sorted(unique.values(), key=lambda f: (f.start_seconds, f.stream, f.code, f.id)))
 
