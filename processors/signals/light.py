@@ -81,7 +81,7 @@ def rgb_light(planes: tuple[NDArray[Any], ...], bit_depth: int) -> Light:
 class _Scale:
     """What levels of one format mean: ``unit`` levels are a code, black is ``black`` and white ``span`` codes above it.
 
-    ``nits`` and ``slope`` (nits a level) are by level. ``red``, ``green`` (of U and V) and ``blue`` are levels a code of chroma.
+    ``nits`` and ``slope`` (nits a level) are by level. ``red``, ``green`` (of U and V) and ``blue`` are levels a chroma code.
     """
 
     unit: int
