@@ -32,6 +32,10 @@ SAME = {
     "primaries": {"smpte240m": "smpte170m"},
 }
 """Code points of ITU-T H.273 that are functionally the same as another."""
+LIGHT_EXCESS = {"max_cll": 0.25, "max_fall": 0.10}
+"""Measured light may exceed what is stated by so much of it: a codec's ringing brightens single pixels, and means hardly. That
+there is less light than stated is no disagreement: an excerpt keeps the levels of the whole."""
+
 PARTS = {
     "mastering_display": ("red", "green", "blue", "white", "min_luminance", "max_luminance"),
     "light_levels": ("max_cll", "max_fall"),
@@ -41,8 +45,8 @@ PARTS = {
 def compared(stream: StreamPlan, rate: Rational | None, light: Mapping[str, float] | None = None) -> dict[str, Compared]:
     """What each side says of a picture stream, by property.
 
-    ``rate`` is the measured frame rate. ``light`` are measured light levels in cd/m²: they are shown beside what is
-    stated but not held against it, since compression alone moves single pixels.
+    ``rate`` is the measured frame rate. ``light`` are measured light levels in cd/m²: they must not exceed what is stated,
+    beyond what compression does to single pixels.
     """
     declared, signalled = stream.declared or PictureFacts(), stream.signalled or PictureFacts()
     declared = declared.model_copy(update={"start_timecode": stream.clock.start_timecode})
@@ -56,8 +60,23 @@ def compared(stream: StreamPlan, rate: Rational | None, light: Mapping[str, floa
             agree = agree or None  # where the rate varies each side may state another one
         found[name] = Compared(container=sides[0], bitstream=sides[1], measured=sides[2], agree=agree)
     if light:
-        found["light_levels"] = found["light_levels"].model_copy(update={"measured": dict(light)})
+        stated = found["light_levels"]
+        excess = any(_exceeds(side, light) for side in (stated.container, stated.bitstream) if side is not None)
+        agree = False if excess else stated.agree if stated.agree is not None else _held(stated, light)
+        found["light_levels"] = stated.model_copy(update={"measured": dict(light), "agree": agree})
     return found
+
+
+def _exceeds(stated: Mapping[str, Any], light: Mapping[str, float], part: str | None = None) -> bool:
+    """Whether measured light exceeds a part of what one side states, or any part."""
+    known = [name for name in ([part] if part else LIGHT_EXCESS) if stated[name] is not None and name in light]
+    return any(light[name] > stated[name] * (1 + LIGHT_EXCESS[name]) for name in known)
+
+
+def _held(stated: Compared, light: Mapping[str, float]) -> bool | None:
+    """True where one side states a level that was measured; null where nothing is held against anything."""
+    sides = [side for side in (stated.container, stated.bitstream) if side is not None]
+    return True if any(side[name] is not None and name in light for side in sides for name in LIGHT_EXCESS) else None
 
 
 def differences(name: str, sides: Compared) -> Iterator[str]:
@@ -67,11 +86,15 @@ def differences(name: str, sides: Compared) -> Iterator[str]:
         values = ", ".join(f"{side} {_words(name, value)}" for side, value in named.items() if value is not None)
         yield f"{name.replace('_', ' ')}: {values}"
         return
+    named = {"container": sides.container, "bitstream": sides.bitstream}
     for part in PARTS[name]:
-        ours, theirs = sides.container[part], sides.bitstream[part]
-        if ours is not None and theirs is not None and not _same(part, ours, theirs):
+        said = {side: value[part] for side, value in named.items() if value is not None and value[part] is not None}
+        differ = len(said) == len(named) and not _same(part, *said.values())
+        if name == "light_levels" and sides.measured and any(_exceeds({part: v}, sides.measured, part) for v in said.values()):
+            differ, said["measured"] = True, round(sides.measured[part], 1)
+        if differ:
             title = f"{name} {part}".replace("_", " ").replace("light levels max ", "Max").replace("cll", "CLL")
-            values = f"container {_words(part, ours)}, bitstream {_words(part, theirs)}"
+            values = ", ".join(f"{side} {_words(part, value)}" for side, value in said.items())
             yield f"{title.replace('fall', 'FALL')}: {values}"
 
 

@@ -13,13 +13,13 @@ from processors.coverage import coverage, ending
 from processors.decode_findings import CODES, decode_findings
 from processors.findings import VOCABULARY, FindingDraft, MeasurementDraft
 from processors.mismatch import FINDINGS as FILE_FINDINGS
-from processors.mismatch import file_findings
+from processors.mismatch import Light, file_findings
 from processors.presentations import presentation_of, presentations
 from processors.rejudge import rejudge
 from processors.spans import span_fields
 from processors.stream_figures import stream_figures
 from processors.tasks.base import Outcome
-from processors.technical import technical
+from processors.technical import light_levels, technical
 from schemas.errors import ProfileError
 from schemas.events import (
     AssetCoverage,
@@ -50,7 +50,6 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     by = makers(plan)
     covered = coverage(aggregate)
     status, reason = ending(aggregate, covered.gaps)
-    findings = _findings(aggregate, by)
     facts: dict[str, dict[str, Any]] = {}
     for (stream, _), outcome in outcomes.items():
         facts.setdefault(stream, {}).update(outcome.facts)
@@ -60,6 +59,7 @@ def metadata(aggregate: Aggregate, *, dataref: str | None) -> ContentMetadata:
     ]
     measurements += [_measurement(programmes, (name, ""), draft, DECODER, covered) for name, draft in stream_figures(aggregate)]
     about = technical(aggregate, facts, measurements, programmes)
+    findings = _findings(aggregate, by, light_levels(measurements))
     event = ContentMetadata(
         asset=plan.asset,
         correlation=plan.correlation,
@@ -121,7 +121,7 @@ def _verdict(plan: Plan, name: str, event: ContentMetadata) -> Verdict:
     return rejudge(profile, event)
 
 
-def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...]:
+def _findings(aggregate: Aggregate, by: Mapping[str, str], light: Light) -> tuple[Finding, ...]:
     found = [
         finding(aggregate.plan, stream, event.finding, by[task], opinion=opinion(task))
         for (stream, task), lane in aggregate.lanes.items()
@@ -129,7 +129,7 @@ def _findings(aggregate: Aggregate, by: Mapping[str, str]) -> tuple[Finding, ...
     ]
     for name in aggregate.streams:
         found += decoding_findings(aggregate, name)
-    found += [finding(aggregate.plan, name, draft, DECODER) for name, draft in file_findings(aggregate)]
+    found += [finding(aggregate.plan, name, draft, DECODER) for name, draft in file_findings(aggregate, light)]
     unique = {f.id: f for f in found}
     return tuple(sorted(unique.values(), key=lambda f: (f.start_seconds, f.stream, f.code, f.id)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from processors.aggregate import Aggregate, StreamState
+from processors.renditions import RENDITIONS
 from schemas.chunk import hop_edge
 from schemas.errors import SourceChanged
 from schemas.events import AssetCoverage, ChunkCoverage, Coverage, Gap, Status
@@ -67,22 +68,27 @@ def _stream_coverage(aggregate: Aggregate, state: StreamState) -> Coverage:
 
 
 def _failed_units(aggregate: Aggregate, state: StreamState) -> int:
-    """Frames or samples that at least one task failed on, each counted once."""
-    spans = sorted(
-        (record.first_row, record.first_row + record.rows[0])
-        for (stream, _), lane in aggregate.lanes.items()
-        if stream == state.plan.id
-        for segment, n in lane.tally.failures
-        if segment in state.manifests
-        for record in [lane.records(state.manifests[segment])[n]]
-    )
-    total, reach = 0, 0
+    """Frames or samples that at least one task failed on, each counted once. A still is one frame, which one is not known."""
+    stills = len({second for rows in _failed_rows(aggregate, state, by_second=True) for second in range(*rows)})
+    spans = sorted(_failed_rows(aggregate, state, by_second=False))
+    total, reach = stills, 0
     for low, high in spans:
         low = max(low, reach)
         if high > low:
             total += _units(state, high) - _units(state, low)
             reach = high
     return total
+
+
+def _failed_rows(aggregate: Aggregate, state: StreamState, *, by_second: bool) -> Iterator[tuple[int, int]]:
+    for (stream, _), lane in aggregate.lanes.items():
+        rendition = RENDITIONS.get(lane.task.rendition)
+        if stream != state.plan.id or (rendition is not None and rendition.row == "second") is not by_second:
+            continue
+        for segment, n in lane.tally.failures:
+            if segment in state.manifests:
+                record = lane.records(state.manifests[segment])[n]
+                yield record.first_row, record.first_row + record.rows[0]
 
 
 def _units(state: StreamState, row: int) -> int:

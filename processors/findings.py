@@ -116,6 +116,7 @@ VOCABULARY: dict[str, Term] = {
     "video.bars": Term("Picture", "Color Bars", None),
     "video.slate": Term("Picture", "Slate", None),
     "video.out_of_range": Term("Picture", "Illegal Video Levels", "0051B"),
+    "video.gamut": Term("Picture", "Illegal Color Gamut", "0051B"),
     "video.decode_error": Term("File", "Decode Error", None),
     "video.timestamp_gap": Term("File", "Timestamp Gap", None),
     "audio.decode_error": Term("File", "Decode Error", None),

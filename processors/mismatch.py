@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from processors.aggregate import Aggregate, StreamState
@@ -16,12 +16,16 @@ SHORTER_FRAMES, LONGER_SECONDS = 2, 2
 """Sound may be so much shorter, or longer, than the picture."""
 
 
-def file_findings(aggregate: Aggregate) -> list[tuple[str, FindingDraft]]:
+Light = Mapping[str, Mapping[str, float]]
+"""Measured light levels in cd/m², by stream: ``max_cll``, ``max_fall``."""
+
+
+def file_findings(aggregate: Aggregate, light: Light | None = None) -> list[tuple[str, FindingDraft]]:
     """Findings by stream: of pictures at most one mismatch, which names all properties, of sound at most one of length."""
     pictures = [state for state in aggregate.streams.values() if state.plan.kind == "video"]
     found = []
     for name, state in aggregate.streams.items():
-        draft = _mismatch(state) if state.plan.kind == "video" else _length(state, pictures)
+        draft = _mismatch(state, (light or {}).get(name)) if state.plan.kind == "video" else _length(state, pictures)
         if draft is not None:
             found.append((name, draft))
     return found
@@ -60,9 +64,9 @@ def _span(state: StreamState) -> tuple[int, int] | None:
     return (min(starts), max(ends)) if starts and ends and max(ends) > min(starts) else None
 
 
-def _mismatch(state: StreamState) -> FindingDraft | None:
+def _mismatch(state: StreamState, light: Mapping[str, float] | None) -> FindingDraft | None:
     span = _span(state)
-    sides = compared(state.plan, measured_rate(state))
+    sides = compared(state.plan, measured_rate(state), light)
     differing = {name: said for name, said in sides.items() if said.agree is False}
     if not differing or span is None:
         return None

@@ -30,10 +30,7 @@ def technical(
 ) -> Technical:
     """The plan's view of the streams with the facts that decoding and folds found, by stream."""
     plan = aggregate.plan
-    light: dict[str, dict[str, float]] = {}
-    for m in measurements:
-        if m.id in LIGHT_LEVELS and m.value is not None and m.reliable:
-            light.setdefault(m.stream, {})[LIGHT_LEVELS[m.id]] = m.value
+    light = light_levels(measurements)
     rates = {s.id: measured_rate(aggregate.streams.get(s.id)) for s in plan.streams if s.video is not None}
     return Technical(
         container=plan.container,
@@ -42,6 +39,15 @@ def technical(
         streams=tuple(_stream(s, facts.get(s.id, {}), rates.get(s.id), light.get(s.id)) for s in plan.streams),
         presentations=programmes,
     )
+
+
+def light_levels(measurements: Iterable[Measurement]) -> dict[str, dict[str, float]]:
+    """What was measured of ``max_cll`` and ``max_fall`` in cd/m², by stream."""
+    light: dict[str, dict[str, float]] = {}
+    for m in measurements:
+        if m.id in LIGHT_LEVELS and m.value is not None and m.reliable:
+            light.setdefault(m.stream, {})[LIGHT_LEVELS[m.id]] = m.value
+    return light
 
 
 def _stream(

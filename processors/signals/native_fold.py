@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from processors.findings import FindingDraft, FoldEvent, Phase
 from processors.signals import flash_frame
-from processors.signals.bars import BarsRows, BarsRule, Stretch, edged
+from processors.signals.bars import Bars, BarsRow, BarsRule, Stretch
 from processors.signals.flash_frame import Flash, FlashState
 from processors.signals.freeze import FrozenRows
 from processors.signals.freeze_runs import FreezeRule, FreezeState
@@ -44,7 +44,7 @@ class _State:
     black: Interval | None = None
     illegal: Interval | None = None
     freeze: FreezeState = field(default_factory=FreezeState)
-    bars: Stretch | None = None
+    bars: Bars = field(default_factory=Bars)
     flash: FlashState = field(default_factory=FlashState)
     colour_bars: Interval | None = None
     slate: Interval | None = None
@@ -58,7 +58,7 @@ class _State:
             "black": self.black and self.black.to_json(),
             "illegal": self.illegal and self.illegal.to_json(),
             "freeze": self.freeze.to_json(),
-            "bars": self.bars and self.bars.to_json(),
+            "bars": asdict(self.bars),
             "flash": self.flash.to_json(),
             "colour_bars": self.colour_bars and self.colour_bars.to_json(),
             "slate": self.slate and self.slate.to_json(),
@@ -74,7 +74,7 @@ class _State:
             black=body["black"] and Interval(**body["black"]),
             illegal=body["illegal"] and Interval(**body["illegal"]),
             freeze=FreezeState.from_json(body["freeze"]),
-            bars=body["bars"] and Stretch.from_json(body["bars"]),
+            bars=Bars.from_json(body["bars"]),
             flash=FlashState.from_json(body["flash"]),
             colour_bars=body["colour_bars"] and Interval(**body["colour_bars"]),
             slate=body["slate"] and Interval(**body["slate"]),
@@ -196,9 +196,14 @@ class _Work:
     def _bars(self, rows: Rows, arrays: Mapping[str, NDArray[Any]], black: NDArray[np.bool_]) -> None:
         width, height = self.state.size
         rule = BarsRule(self.rules.ticks, width, height)
-        bounds = arrays["area"]
-        seen = BarsRows(rows, bounds, (bounds[:, 0] >= 0) & ~black, edged(arrays["bars"]))
-        bars, heard = rule.step(self.state.bars, seen)
+        speaks = (arrays["area"][:, 0] >= 0) & ~black
+        columns = zip(rows.start.tolist(), rows.end.tolist(), *arrays["area"].T.tolist(), speaks.tolist(), strict=True)
+        sharp = arrays["bars"].tolist()
+        seen = [
+            BarsRow(rows.first + k, start, end, (top, bottom, left, right), says, sharp[k])
+            for k, (start, end, top, bottom, left, right, says) in enumerate(columns)
+        ]
+        bars, heard = rule.step(self.state.bars, seen, rows.first)
         self.events += [_event(phase, _letterbox(found, width, height)) for phase, found in heard]
         self.state = replace(self.state, bars=bars)
 
@@ -206,7 +211,7 @@ class _Work:
         width, height = self.state.size
         heard = BarsRule(self.rules.ticks, width, height).close(self.state.bars, stream_ends=stream_ends)
         self.events += [_event(phase, _letterbox(found, width, height)) for phase, found in heard]
-        self.state = replace(self.state, bars=None)
+        self.state = replace(self.state, bars=Bars())
 
     def _black(self, found: Interval) -> FindingDraft:
         seconds = self.clock.seconds(found.end - found.start)
@@ -269,8 +274,8 @@ def _flash(found: Flash) -> FindingDraft:
 
 def _letterbox(found: Stretch, width: int, height: int) -> FindingDraft:
     top, bottom, left, right = found.certain
-    tall, wide = BarsRule(0, width, height).sides(np.array([found.certain], np.int64))
-    name = "Windowbox" if tall[0] and wide[0] else "Letterbox" if tall[0] else "Pillarbox"
+    tall, wide = BarsRule(0, width, height).sides(found.certain)
+    name = "Windowbox" if tall and wide else "Letterbox" if tall else "Pillarbox"
     area = (left, top, right - left, bottom - top)
     text = f"{name}: active picture {area[2]}x{area[3]} at {left},{top} of {width}x{height}"
     return _draft("video.letterbox", found, 1 - area[2] * area[3] / (width * height), "ratio", text, area)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from processors.aggregate import Aggregate
-from processors.agreement import compared
+from processors.agreement import compared, differences
 from processors.mismatch import file_findings, measured_rate
 from schemas.clock import Clock
 from schemas.manifest import DecodeError, Manifest
@@ -110,11 +110,39 @@ def test_timecodes(container: str | None, bitstream: str, rate: tuple[int, int],
     assert (sides.container, sides.bitstream, sides.agree) == (container, bitstream, expected)
 
 
-def test_measured_light_stands_beside_what_is_stated() -> None:
-    stream = picture({"light_levels": LightLevels(max_cll=1000, max_fall=300)})
-    sides = compared(stream, None, {"max_cll": 812.5})["light_levels"]
-    assert sides.container == {"max_cll": 1000, "max_fall": 300}
-    assert (sides.measured, sides.agree) == ({"max_cll": 812.5}, None)
+STATED = LightLevels(max_cll=1000, max_fall=300)
+
+
+@pytest.mark.parametrize(
+    ("container", "bitstream", "measured", "agree"),
+    [
+        (STATED, None, {"max_cll": 812.5, "max_fall": 90.0}, True),
+        (STATED, None, {"max_cll": 1240.0, "max_fall": 329.0}, True),
+        (STATED, None, {"max_cll": 1260.0, "max_fall": 90.0}, False),
+        (STATED, None, {"max_cll": 812.5, "max_fall": 331.0}, False),
+        (STATED, STATED, {"max_cll": 4000.0}, False),
+        (None, STATED, {"max_cll": 4000.0}, False),
+        (STATED, LightLevels(max_cll=4000), {"max_cll": 812.5}, False),
+        (LightLevels(), LightLevels(max_fall=None), {"max_cll": 4000.0, "max_fall": 900.0}, None),
+        (LightLevels(max_fall=300), None, {"max_cll": 4000.0}, None),
+        (None, None, {"max_cll": 4000.0}, None),
+    ],
+)
+def test_measured_light_may_not_exceed_what_is_stated(
+    container: LightLevels | None, bitstream: LightLevels | None, measured: dict[str, float], agree: bool | None
+) -> None:
+    stream = picture({"light_levels": container}, {"light_levels": bitstream})
+    sides = compared(stream, None, measured)["light_levels"]
+    assert (sides.measured, sides.agree) == (measured, agree)
+    assert bool(list(differences("light_levels", sides)) if container or bitstream else []) is (agree is False)
+
+
+def test_light_beyond_what_is_stated_is_a_mismatch_in_words() -> None:
+    stream = picture({"light_levels": STATED}, {"light_levels": STATED})
+    ((name, draft),) = file_findings(aggregate(stream, 100, None), {"v0": {"max_cll": 4012.04, "max_fall": 120.0}})
+    assert (name, draft.code, draft.value) == ("v0", "container.mismatch", 1.0)
+    assert draft.text == "MaxCLL: container 1000, bitstream 1000, measured 4012"
+    assert file_findings(aggregate(stream, 100, None), {"v0": {"max_cll": 900.0, "max_fall": 120.0}}) == []
 
 
 def aggregate(
