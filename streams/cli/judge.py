@@ -82,7 +82,7 @@ def judge(
     sys.stdout.flush()
     if bench.unreadable:
         raise typer.Exit(UNREADABLE)
-    raise typer.Exit(EXIT[min(seen, key=WORST.index, default="pass")])
+    raise typer.Exit(EXIT[min(seen, key=WORST.index, default=WORST[-1])])
 
 
 @dataclass(slots=True)
