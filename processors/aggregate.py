@@ -9,6 +9,7 @@ from typing import NamedTuple
 from processors import tasks
 from processors.findings import FoldEvent
 from processors.lane import Lane, Place
+from processors.renditions import RENDITIONS
 from processors.task_versions import differs
 from processors.tasks.base import FoldRun, Outcome, StreamContext, StreamEnd
 from schemas.cell import CellKey, CellResult, CellStatus
@@ -183,14 +184,17 @@ class Aggregate:
 
     def progress(self) -> float:
         """How much of the expected rows is folded, from 0 to 1; an estimate where the index gives no count."""
-        shares = [min(1.0, lane.run.next_row / self._rows(lane.stream)) for lane in self.lanes.values()]
+        shares = [min(1.0, lane.run.next_row / self._rows(lane)) for lane in self.lanes.values()]
         return sum(shares) / len(shares) if shares else 1.0
 
-    def _rows(self, stream: str) -> float:
-        plan = self.streams[stream].plan
+    def _rows(self, lane: Lane) -> float:
+        plan = self.streams[lane.stream].plan
+        seconds = plan.duration or self.plan.duration or 1.0
+        rendition = RENDITIONS.get(lane.task.rendition)
+        if rendition is not None and rendition.row == "second":
+            return max(1.0, seconds)
         if plan.frames:
             return plan.frames
-        seconds = plan.duration or self.plan.duration or 1.0
         return max(1.0, seconds * (100 if plan.kind == "audio" else 25))
 
     def finish(self) -> dict[LaneKey, Outcome]:
@@ -202,4 +206,4 @@ def stream_context(stream: StreamPlan) -> StreamContext:
     """What a fold knows of a stream, from its plan. Raises ``ValueError`` on a stream that is neither picture nor sound."""
     if stream.kind != "video" and stream.kind != "audio":
         raise ValueError(f"{stream.id} is {stream.kind}")
-    return StreamContext(stream.id, stream.kind, stream.clock, stream.video, stream.audio)
+    return StreamContext(stream.id, stream.kind, stream.clock, stream.video, stream.audio, stream.field_order)
