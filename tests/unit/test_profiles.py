@@ -320,7 +320,7 @@ def test_errors_say_file_line_and_reason(tmp_path: Path, text: str, line: int, r
 
 
 def test_unknown_names_and_files(tmp_path: Path) -> None:
-    with pytest.raises(ProfileError, match="there are .*ebu-r128"):
+    with pytest.raises(ProfileError, match=r"there are .*ebu-r128"):
         profiles.load("no-such-profile")
     with pytest.raises(ProfileError, match="No such file"):
         profiles.load(tmp_path / "nothing.toml")
