@@ -48,6 +48,8 @@ class StreamState:
     segments: int
     manifests: dict[int, Manifest] = field(default_factory=dict)
     failed: dict[int, JobFailed] = field(default_factory=dict)
+    passed: int = 0
+    """Segments that every lane has behind it: of their manifests only the chunks that failed are kept."""
 
     @property
     def settled(self) -> bool:
@@ -107,6 +109,8 @@ class Aggregate:
                 message = f"results of {lane.task.name} were made from other data than the manifest names"
                 failure = self._job_failed(manifest.stream, manifest.segment, "digest_mismatch", message)
                 self.fail_job(failure, anyway=True)
+        if manifest.segment < state.passed:
+            self._slim(state, manifest.segment)
         return True
 
     def fail_job(self, failure: JobFailed, *, anyway: bool = False) -> bool:
@@ -160,12 +164,25 @@ class Aggregate:
 
     def advance(self, stream: str) -> list[Heard]:
         """Fold what has become contiguous on one stream; what the folds of its lanes say of findings."""
-        state = self.streams[stream]
-        return [
+        state, lanes = self.streams[stream], self._lanes_of(stream)
+        heard = [
             Heard((stream, lane.task.name), number, event)
-            for lane in self._lanes_of(stream)
+            for lane in lanes
             for number, event in lane.advance(state.manifests, state.failed)
         ]
+        before, state.passed = state.passed, min((lane.at[0] for lane in lanes), default=0)
+        for segment in range(before, state.passed):
+            self._slim(state, segment)
+        return heard
+
+    def _slim(self, state: StreamState, segment: int) -> None:
+        """Let go of what a manifest says of chunks that nobody will ask for again: of hours of video that is most of it."""
+        manifest = state.manifests.get(segment)
+        if manifest is not None:
+            lanes = self._lanes_of(manifest.stream)
+            failed = {(lane.task.rendition, n) for lane in lanes for of, n in lane.tally.failures if of == segment}
+            kept = tuple(record for record in manifest.chunks if (record.rendition, record.n) in failed)
+            state.manifests[segment] = manifest.model_copy(update={"chunks": kept})
 
     def contiguous_to(self, stream: str) -> int:
         """Up to which event time every task has seen the stream without a hole; conservative by one frame of video."""

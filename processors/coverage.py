@@ -87,7 +87,7 @@ def _failed_rows(aggregate: Aggregate, state: StreamState, *, by_second: bool) -
             continue
         for segment, n in lane.tally.failures:
             if segment in state.manifests:
-                record = lane.records(state.manifests[segment])[n]
+                record = lane.record(state.manifests[segment], n)
                 yield record.first_row, record.first_row + record.rows[0]
 
 
@@ -112,7 +112,7 @@ def _gaps(aggregate: Aggregate) -> list[Gap]:
                 manifest = state.manifests.get(segment)
                 if manifest is None:
                     continue  # the whole job is a gap
-                start, end = _record_span(state, lane.records(manifest)[n], manifest)
+                start, end = _record_span(state, lane.record(manifest, n), manifest)
                 gaps.append(Gap(stream=name, clock=name, start=start, end=end, task=task, reason=reason))
     return list(_joined(gaps))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from processors.tasks.base import NATIVE, FoldRun
 from schemas.cell import CellResult, CellStatus, Signals, pack, unpack
 from schemas.chunk import hop_edge
 from schemas.errors import WireError
+from schemas.ids import digest
 from schemas.manifest import ChunkRecord, Manifest
 from schemas.plan import TaskRef
 
@@ -55,7 +57,8 @@ class Lane:
     reached: int | None = None
     """Start of the last folded row, in raw ticks (of sound: the sample past it)."""
     pending: dict[Place, dict[str, CellResult]] = field(default_factory=dict)
-    folded: dict[Place, str] = field(default_factory=dict)
+    folded: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """Of each segment: how many of its cells are folded, and a digest over theirs, so that hours of chunks take no room."""
     tally: Tally = field(default_factory=Tally)
     recent: list[Signals] = field(default_factory=list)
     parts: int = 0
@@ -105,7 +108,7 @@ class Lane:
             before = self.heard
             events += enumerate(self._fold(known[wanted]), start=before + 1)
             self.pending.pop(self.at)
-            self.folded[segment, n] = wanted
+            self._note_folded(segment, wanted)
             self._grown_folded.append((segment, n, wanted))
             self.at = (segment, n + 1)
         return events
@@ -124,9 +127,17 @@ class Lane:
 
     def contradicted(self, manifest: Manifest) -> bool:
         """Whether something folded before the manifest came was made from other data than it names."""
-        records = self.records(manifest)
-        mine = [(n, found) for (segment, n), found in self.folded.items() if segment == manifest.segment]
-        return any(n >= len(records) or self._digest(records[n]) != found for n, found in mine)
+        count, folded = self.folded.get(manifest.segment, (0, ""))
+        named = [self._digest(record) for record in self.records(manifest)[:count]]
+        return len(named) < count or functools.reduce(_chained, named, "") != folded
+
+    def record(self, manifest: Manifest, n: int) -> ChunkRecord:
+        """What the manifest says of one of this lane's chunks; of a segment that is passed only those that failed are kept."""
+        return next(record for record in self.records(manifest) if record.n == n)
+
+    def _note_folded(self, segment: int, wanted: str) -> None:
+        count, folded = self.folded.get(segment, (0, ""))
+        self.folded[segment] = (count + 1, _chained(folded, wanted))
 
     def _fold(self, result: CellResult) -> list[FoldEvent]:
         self.tally.seconds += result.seconds
@@ -202,5 +213,10 @@ class Lane:
             for name, array in rows.items():
                 self.run.journal.setdefault(name, []).append(array)
             self.run.hear([FoldEvent(Phase(e["phase"]), FindingDraft.from_json(e["finding"])) for e in said["events"]])
-            for segment, n, found in said["folded"]:
-                self.folded[segment, n] = found
+            for segment, _, found in said["folded"]:
+                self._note_folded(segment, found)
+
+
+def _chained(before: str, cell: str) -> str:
+    """A digest over the cells so far, in order."""
+    return digest(f"{before} {cell}".encode())

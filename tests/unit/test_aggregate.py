@@ -156,6 +156,22 @@ def test_result_folded_before_a_contradicting_manifest_is_a_gap() -> None:
     assert aggregate.streams["v0"].failed[0].reason == "digest_mismatch"
 
 
+@pytest.mark.parametrize(("changed", "named"), [(0.0, False), (1.0, True)])
+def test_what_is_folded_takes_no_room_and_is_known_all_the_same(changed: float, named: bool) -> None:
+    values, aggregate = seeded(), Aggregate(plan())
+    first = [cell(0, n, values, CellStatus.FAILED if n == 2 else CellStatus.OK) for n in range(CHUNKS)]
+    for one in first:
+        aggregate.add_cell(one)
+    aggregate.add_manifest(manifest(0, first))
+    aggregate.advance("v0")
+    state = aggregate.streams["v0"]
+    assert [record.n for record in state.manifests[0].chunks] == [2], "only what failed is asked for again"
+    again = manifest(0, [*first[:3], cell(0, 3, values + changed)]).model_copy(update={"attempt": 1})
+    assert aggregate.add_manifest(again)
+    assert (0 in state.failed) == named
+    assert [record.n for record in state.manifests[0].chunks] == [2]
+
+
 def test_cell_survives_the_table() -> None:
     one = cell(1, 2, seeded())
     assert decode_cell(encode_cell(one)) == one
