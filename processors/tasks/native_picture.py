@@ -13,7 +13,7 @@ class NativePicture:
 
     spec = TaskSpec(
         name="native-picture",
-        version="1.0.0",
+        version="1.1.0",
         kind="video",
         where="decode",
         rendition=NATIVE,
