@@ -1,4 +1,4 @@
-"""`dailies bench`: how fast, against decoding alone; what picture tasks cost; how soon reactions come; how much memory it takes."""
+"""`dailies bench`: how fast, against decoding alone; what tasks cost; how soon reactions come; how much memory it takes."""
 
 from __future__ import annotations
 

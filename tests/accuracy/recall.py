@@ -42,6 +42,9 @@ WANTED = 0.99
 TRIES = 60
 """How often another place is tried where an excerpt does not lend itself to a defect."""
 
+SOUND_SLACK, PHASE_SLACK = 0.05, 0.11
+"""Seconds by which a finding of sound may fall short: phase is judged over windows of 0.5 s."""
+
 PIXEL_FORMATS = {8: "yuv420p", 10: "yuv420p10le"}
 
 
@@ -153,7 +156,7 @@ def _broken(event: ContentMetadata, kind: str) -> bool:
 
 
 def _sounds(event: ContentMetadata, kind: str, seeded: SeededSound) -> bool:
-    slack = 0.11 if kind == "audio.phase_inverted" else 0.05
+    slack = PHASE_SLACK if kind == "audio.phase_inverted" else SOUND_SLACK
     found = [f for f in event.findings if f.code == kind]
     return any(f.start_seconds <= seeded.start + slack and f.end_seconds >= seeded.end - slack for f in found)
 
@@ -186,6 +189,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--coded", type=int, default=13, help="every so many are analysed from a file too")
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args(arguments)
+    if not MEDIA.is_dir():
+        print(f"There are no shared clips at {MEDIA} to splice defects into: nothing was tried.")
+        return 0
     tried: list[Tried] = []
     with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
         seeds = range(chosen.first, chosen.first + chosen.count)

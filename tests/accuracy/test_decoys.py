@@ -37,11 +37,11 @@ def episode() -> Episode:
 
 
 def short_black() -> Iterator[Planes]:
-    """A view that fades to black, which lasts for a frame less than 2 s."""
+    """A view that fades to black, which lasts for a few frames less than 2 s."""
     drawn = episode()
     view = list(drawn.view(30))
     yield from (drawn.mix(picture, drawn.plain(16), k / 29) for k, picture in enumerate(view))
-    yield from [drawn.plain(16)] * (2 * RATE - 1 - 1 - 3)  # the darkest of the fade are black too
+    yield from [drawn.plain(16)] * (2 * RATE - 10)  # the darkest of the fade are black too
     yield from drawn.view(30)
 
 
@@ -58,7 +58,7 @@ def test_the_decoys_come_close() -> None:
     drawn = episode()
     black = [*drawn.view(20), *[drawn.plain(16)] * (2 * RATE), *drawn.view(20)]
     assert found(iter(black)) == {"video.black"}
-    faster = (p if int(k / RATE * 3.4 * 2) % 2 else drawn.plain(30) for k, p in enumerate(drawn.view(4 * RATE)))
+    faster = (p if int(k / RATE * 3.4 * 2) % 2 else drawn.plain(225) for k, p in enumerate(drawn.view(4 * RATE)))
     assert "video.flash.luminance" in found(faster)
 
 
