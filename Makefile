@@ -5,6 +5,10 @@ PYTHON ?= python3
 SEED ?= 1
 RUNS ?= 100
 COUNT ?= 10000
+# Of make accuracy: programmes against FFmpeg's filters, seeded defects, hours of clean programme.
+PROGRAMMES ?= 200
+DEFECTS ?= 1000
+HOURS ?= 2
 UV_VERSION := 0.13.9
 AUDIT_TOOLS := cyclonedx-bom==7.5.0 pip-audit==2.10.1
 BIN := .venv/bin
@@ -35,11 +39,14 @@ lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-accuracy: setup ## Compare results with reference implementations, and the pipeline with whole-file analysis
+accuracy: setup ## Compare with reference implementations, find seeded defects (DEFECTS), raise no false alarm (HOURS)
 	@scripts/install-test-tools.sh
 	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest -m "not chaos" tests/accuracy \
 	    tests/integration/test_pipeline.py tests/integration/test_crowd.py tests/integration/test_rolling_upgrade.py \
 	    tests/integration/test_decoder_clip.py
+	@$(BIN)/python -m tests.accuracy.agreement --count $(PROGRAMMES)
+	@$(BIN)/python -m tests.accuracy.recall --count $(DEFECTS)
+	@$(BIN)/python -m tests.accuracy.clean --hours $(HOURS)
 
 chaos: setup ## Kill, crash and cycle; RUNS (100) seeded runs of the fault matrix from SEED (1) on
 	@scripts/install-test-tools.sh

@@ -14,8 +14,9 @@ _GROUND_SHARE = 0.6
 
 _LIKELY_SHARE = 0.4
 
-_INK_OF_REST = 0.4
-"""At least this share of the rest is of one luma, within eight codes; what is left are the letters' soft edges."""
+_INK_OF_REST = 0.25
+"""At least this share of the rest is of one luma, within eight codes; what is left are the letters' soft edges, which are most
+of it where strokes are two pixels wide."""
 
 _INK_SHARE = 0.002
 _CONTRAST = 40

@@ -20,7 +20,12 @@ _STEP = 256
 
 def sad(a: Planes, b: Planes) -> int:
     """Sum of absolute differences over all planes of two pictures of one geometry (uint8 or uint16). Exact."""
-    return sum(int(cv2.norm(x, y, cv2.NORM_L1)) for x, y in zip(a, b, strict=True))
+    return sum(plane_sads(a, b))
+
+
+def plane_sads(a: Planes, b: Planes) -> tuple[int, ...]:
+    """The same of each plane."""
+    return tuple(int(cv2.norm(x, y, cv2.NORM_L1)) for x, y in zip(a, b, strict=True))
 
 
 def samples(planes: Planes) -> int:

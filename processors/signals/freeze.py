@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.signals.difference import Signature, relative, sad
+from processors.signals.difference import Signature, plane_sads, relative, sad
 
 CELL_SECONDS = 10
 NOISE = 0.001
@@ -95,15 +95,19 @@ class Memo:
     """Compares each pair of pictures once: chains ask for the same ones. Forgets with every new picture."""
 
     def __init__(self) -> None:
-        self._known: dict[int, int] = {}
+        self._known: dict[int, tuple[int, ...]] = {}
         self._newest: Picture | None = None
 
     def __call__(self, a: Picture, b: Picture) -> int:
         """The sum of absolute differences of an earlier picture ``a`` to the newest, ``b``."""
+        return sum(self.planes(a, b))
+
+    def planes(self, a: Picture, b: Picture) -> tuple[int, ...]:
+        """The same plane by plane."""
         if b is not self._newest:
             self._known, self._newest = {}, b
         if a.row not in self._known:
-            self._known[a.row] = difference(a, b)
+            self._known[a.row] = plane_sads(a.planes, b.planes)
         return self._known[a.row]
 
 

@@ -31,6 +31,9 @@ FREEZE, EXTENSION = "freeze", "freeze_extension"
 """Kinds of observations: frozen rows of this segment, and of the rows after it."""
 
 
+_UNKNOWN = float("nan"), float("nan")
+
+
 class _Row(NamedTuple):
     """One frame's signals, in the order and with the types of ``_COLUMNS``."""
 
@@ -74,9 +77,10 @@ class NativeAnalyser:
     Signals, one row per owned frame: ``pts`` and ``duration`` (raw ticks), ``width`` and ``height``; ``black_ratio`` (share
     of black pixels, as blackdetect); ``luma_mean`` and ``luma_max`` (in 8-bit codes, whatever the depth); ``diff`` (mean
     absolute difference to the next frame over all planes / 2^depth, as freezedetect; NaN for the stream's last frame,
-    where the geometry changes and where the next frame is lost); ``out_of_range`` (share of all samples outside the legal
-    range; NaN on full range and RGB); ``flat`` (constant colour); ``area`` (active rows and columns: top, bottom, left,
-    right, half-open, -1 if nothing is active) and ``bars`` (sides with a sharp-edged bar); ``template`` (``BARS``, ``CARD``
+    where the geometry changes and where the next frame is lost); ``luma_diff`` (the same of luma alone, of which
+    :mod:`processors.signals.cut` makes scdet's score; all planes on RGB); ``out_of_range`` (share of all samples outside
+    the legal range; NaN on full range and RGB); ``flat`` (constant colour); ``area`` (active rows and columns: top, bottom,
+    left, right, half-open, -1 if nothing is active) and ``bars`` (sides with a sharp-edged bar); ``template`` (``BARS``, ``CARD``
     or 0, which black and flat pictures have); ``light_max`` and ``light_mean`` (nits, PQ only, else NaN).
 
     Observations carry which rows are frozen, since that is known for good only once segments are joined.
@@ -90,7 +94,7 @@ class NativeAnalyser:
         self._compare = Memo()
         self._tracker = Tracker()
         self._rows: list[_Row] = []
-        self._diffs: list[float] = []
+        self._diffs: list[tuple[float, float]] = []
         self._numbers: list[int] = []
         self._last: Picture | None = None
         self._closed = False
@@ -101,7 +105,7 @@ class NativeAnalyser:
             return
         picture = self._keeper.keep(frame, frame.number, self._cell(frame.pts), self._live())
         if self._last is not None and len(self._diffs) < len(self._rows):
-            self._diffs.append(self._difference(self._last, picture))
+            self._diffs.append(self._difference(self._last, picture, frame.model))
         if owned:
             self._tracker.own(picture, self._compare)
             self._rows.append(self._measure(frame, picture))
@@ -129,13 +133,13 @@ class NativeAnalyser:
         columns = zip(*taken, strict=True) if taken else ((),) * len(_COLUMNS)
         arrays = {name: np.array(column, dtype) for (name, dtype), column in zip(_COLUMNS.items(), columns, strict=True)}
         arrays["area"] = arrays["area"].reshape(rows, 4)
-        arrays["diff"] = np.array(diffs, np.float64)
+        arrays["diff"], arrays["luma_diff"] = np.array(diffs, np.float64).reshape(rows, 2).T.copy()
         return arrays, self._observe(rows)
 
     def close(self) -> None:
         """There are no more frames: the last difference stays NaN if the frame after it was not seen."""
         self._closed = True
-        self._diffs += [float("nan")] * (len(self._rows) - len(self._diffs))
+        self._diffs += [_UNKNOWN] * (len(self._rows) - len(self._diffs))
 
     def _observe(self, rows: int) -> tuple[dict[str, Any], ...]:
         if not rows:
@@ -155,10 +159,13 @@ class NativeAnalyser:
     def _live(self) -> set[Picture]:
         return self._tracker.pictures() | ({self._last} if self._last is not None else set())
 
-    def _difference(self, a: Picture, b: Picture) -> float:
+    def _difference(self, a: Picture, b: Picture, model: str) -> tuple[float, float]:
+        """Of all planes and of luma."""
         if a.geometry != b.geometry or b.row != a.row + 1:
-            return float("nan")
-        return relative(self._compare(a, b), b.samples, b.bit_depth)
+            return _UNKNOWN
+        planes = self._compare.planes(a, b)
+        every = relative(sum(planes), b.samples, b.bit_depth)
+        return every, every if model == "rgb" else relative(planes[0], b.planes[0].size, b.bit_depth)
 
     def _measure(self, frame: NativeFrame, picture: Picture) -> _Row:
         depth, planes = frame.bit_depth, picture.planes

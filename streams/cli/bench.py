@@ -1,4 +1,4 @@
-"""`dailies bench`: how fast, against decoding alone; how soon after a chunk its reactions come; how much memory it takes."""
+"""`dailies bench`: how fast, against decoding alone; what tasks cost; how soon reactions come; how much memory it takes."""
 
 from __future__ import annotations
 
@@ -42,6 +42,24 @@ def speed(
             stack = running(settings.data_dir)
             pids = [p.pid for p in stack.processes if p.pid is not None] if stack else []
             compare(ours, bootstrap, pids, rounds=rounds, tasks=wanted, console=console)
+
+
+@bench.command()
+def picture(
+    rounds: Annotated[int, typer.Option(min=1, help="How often each runs; they take turns.")] = 5,
+    seconds: Seconds = 20,
+    clip: Clip = None,
+    data_dir: common.DataDir = None,
+) -> None:
+    """Time what the native picture tasks add to decoding, in CPU time: no stack, one process, one thread."""
+    from bench.clip import render_clip
+    from bench.picture import NATIVE_TASKS, measure
+
+    console = Console()
+    settings = common.settings(data_dir=data_dir)
+    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder:
+        ours = render_clip(Path(folder), settings.data_dir, seconds=seconds, source=clip, console=console)
+        measure(ours, rounds=rounds, tasks=NATIVE_TASKS, console=console)
 
 
 @bench.command()

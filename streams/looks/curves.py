@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.sidecar import read_signals
+from processors.signals.cut import scores
 from processors.signals.sound_curves import sound_curves
 from schemas.cell import Signals
 from schemas.events import ContentMetadata
@@ -139,6 +140,16 @@ def _picture(event: ContentMetadata, stream: TechnicalStream, stretches: Iterabl
         values = _broken(kept, signal)
         if not np.isnan(values).all():
             yield Curve(name, stream.id, title.lower(), unit, title, seconds, values)
+    if all("luma_diff" in s.arrays for s in kept):  # sidecars of native-picture 1.0 have none
+        yield Curve(
+            "video.cut_score",
+            stream.id,
+            "cut score",
+            "of full scale",
+            "Difference",
+            seconds,
+            scores(_broken(kept, "luma_diff")),
+        )
 
 
 def _broken(stretches: list[Signals], name: str, *, hole: bool = True) -> FloatArray:

@@ -72,7 +72,7 @@ def test_curves_say_what_the_measurements_say(event: ContentMetadata) -> None:
     by_id = {curve.id: curve for curve in found.curves}
     assert set(by_id) == {
         *("loudness.momentary", "loudness.short_term", "loudness.true_peak"),
-        *("video.luma_mean", "video.black_ratio", "video.difference"),
+        *("video.luma_mean", "video.black_ratio", "video.difference", "video.cut_score"),
     }
     assert np.nanmax(by_id["loudness.momentary"].values) == measured(event, "loudness.max_momentary")
     assert np.nanmax(by_id["loudness.short_term"].values) == measured(event, "loudness.max_short_term")

@@ -189,4 +189,4 @@ def test_a_long_asset_stays_a_page() -> None:
 
 def _names() -> Iterator[str]:
     yield from ("loudness.momentary", "loudness.short_term", "loudness.true_peak")
-    yield from ("video.luma_mean", "video.black_ratio", "video.difference")
+    yield from ("video.luma_mean", "video.black_ratio", "video.difference", "video.cut_score")

@@ -36,7 +36,9 @@ def test_signals_of_known_pictures() -> None:
     assert (
         arrays["diff"][0] == sum(abs(a.astype(int) - b).sum() for a, b in zip(half_black, illegal, strict=True)) / samples / 256
     )
-    assert np.isnan(arrays["diff"][2])
+    assert np.isnan(arrays["diff"][2]) and np.isnan(arrays["luma_diff"][2])
+    luma = [np.abs(a[0].astype(int) - b[0]).mean() / 256 for a, b in ((half_black, illegal), (illegal, flat(16)))]
+    assert arrays["luma_diff"][:2].tolist() == luma
     assert arrays["area"].tolist() == [[HEIGHT // 2, HEIGHT, 0, WIDTH], [0, HEIGHT, 0, WIDTH], [-1, -1, -1, -1]]
     assert arrays["flat"].tolist() == [False, False, True]
     assert np.isnan(arrays["light_max"]).all()
