@@ -50,7 +50,8 @@ def short_black() -> Iterator[Planes]:
 )
 def test_a_decoy_of_picture_passes(name: str) -> None:
     pictures = short_black() if name == "short_black" else getattr(episode(), name)(3 * RATE)
-    assert found(pictures) <= {"video.letterbox"} if name == "boxed" else found(pictures) == set()
+    # Lines on black have, by cropdetect's definition, an active area of their own; no profile has a rule on that.
+    assert found(pictures) <= ({"video.letterbox"} if name in ("boxed", "credits") else set())
 
 
 def test_the_decoys_come_close() -> None:
