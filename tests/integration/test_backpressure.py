@@ -28,7 +28,7 @@ from tests.sound import TONE_RATE, tone_file
 from tests.stack import Stack, options
 from tests.tools import size
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(600)]
 
 BUDGET = 4 * MIB
 UPLOADS, SECONDS = 12, 20

@@ -131,6 +131,7 @@ def test_jobs_of_a_partition_that_moves_are_abandoned_and_go_to_its_new_decoder(
     until(all_committed, "everything is committed in the end")
 
 
+@pytest.mark.chaos
 def test_a_full_partition_that_goes_away_and_comes_back_is_read_again(kafka: Broker, sources: Sources) -> None:
     """What is read far enough ahead is paused, and the client would keep the pause of a partition that comes back."""
     old = sources()
@@ -208,6 +209,7 @@ def test_decoding_waits_until_chunks_are_read_and_then_deletes_them(new_broker: 
     assert failures(bootstrap, "slow") == []
 
 
+@pytest.mark.chaos
 def test_a_killed_decoder_leaves_its_job_to_the_next_which_makes_the_same(kafka: Broker, tmp_path: Path) -> None:
     bootstrap, hold = kafka.bootstrap, tmp_path / "go-on"
     config = settings(tmp_path)
@@ -226,6 +228,7 @@ def test_a_killed_decoder_leaves_its_job_to_the_next_which_makes_the_same(kafka:
     assert len(manifests(bootstrap, "killed")) == 1
 
 
+@pytest.mark.chaos
 def test_a_stopped_decoder_does_not_commit_nor_count_what_it_had_begun(kafka: Broker, tmp_path: Path) -> None:
     bootstrap, hold = kafka.bootstrap, tmp_path / "go-on"
     with running(bootstrap, settings(tmp_path)):

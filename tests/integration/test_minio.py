@@ -102,6 +102,7 @@ def test_a_new_object_becomes_an_event(site: Site, sound: Path) -> None:
     assert differences(event.model_copy(update={"asset": local.asset}), local) == []
 
 
+@pytest.mark.long
 def test_an_upload_in_parts(site: Site, tmp_path: Path) -> None:
     data = tone_file(tmp_path / "long.wav", 60).read_bytes()
     uri, etag = site.minio.put_in_parts("inbox", "parts.wav", [data[: 5 * MIB], data[5 * MIB :]])
@@ -110,6 +111,7 @@ def test_an_upload_in_parts(site: Site, tmp_path: Path) -> None:
     assert (event.run.status, event.asset.version) == ("complete", etag)
 
 
+@pytest.mark.long
 def test_tenants_and_other_clouds_names(site: Site, sound: Path) -> None:
     allowed = site.minio.put("shared", "tenant-a/x.wav", sound.read_bytes())
     other = site.minio.put("shared", "tenant-b/x.wav", sound.read_bytes())
@@ -164,7 +166,7 @@ def test_kafka_is_away_when_an_object_is_uploaded(site: Site, sound: Path) -> No
     down = site.stack.dailies("down")
     assert down.returncode == 0, down.stderr
     uri = site.minio.put("inbox", "spooled.wav", sound.read_bytes())
-    assert site.minio.spooled() > 0
+    until(lambda: site.minio.spooled() > 0, "the notification to be spooled", SECONDS)
     up = site.stack.dailies("up", "--detach", *site.stack.up)
     assert up.returncode == 0, up.stderr
     assert site.final(uri).run.status == "complete"
