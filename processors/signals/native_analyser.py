@@ -80,8 +80,8 @@ class NativeAnalyser:
     where the geometry changes and where the next frame is lost); ``luma_diff`` (the same of luma alone, of which
     :mod:`processors.signals.cut` makes scdet's score; all planes on RGB); ``out_of_range`` (share of all samples outside
     the legal range; NaN on full range and RGB); ``flat`` (constant colour); ``area`` (active rows and columns: top, bottom,
-    left, right, half-open, -1 if nothing is active) and ``bars`` (sides with a sharp-edged bar); ``template`` (``BARS``, ``CARD``
-    or 0, which black and flat pictures have); ``light_max`` and ``light_mean`` (nits, PQ only, else NaN).
+    left, right, half-open, -1 if nothing is active) and ``bars`` (sides with a sharp-edged bar); ``template`` (``BARS``,
+    ``CARD`` or 0, which black and flat pictures have); ``light_max`` and ``light_mean`` (nits, PQ only, else NaN).
 
     Observations carry which rows are frozen, since that is known for good only once segments are joined.
     """
