@@ -1,7 +1,8 @@
 """Flash frames: one to three frames of one constant colour that come and go abruptly (EBU QC 0016B, constant colour frames).
 
 Abrupt is scdet's measure: the difference at the edge, less the difference one frame further out (motion, a fade), is at
-least 2 % of full scale at both edges; a dip through black is no flash. Frames at the very start or end of the stream, or
+least 2 % of full scale at both edges; a dip through black is no flash. What comes before and after may be plain too: where one
+colour becomes another as abruptly, one run ends and the next begins. Frames at the very start or end of the stream, or
 beside a hole or a change of geometry, are none either: nothing shows that they interrupt anything.
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.signals.intervals import BoolRows, Rows, stretches
+from processors.signals.intervals import BoolRows, Rows
 
 LONGEST = 3
 ABRUPT = 0.02
@@ -24,8 +26,9 @@ ABRUPT = 0.02
 class FlashState:
     """What the next row needs: the differences of the last rows before a run of flat frames, and the run.
 
-    ``before`` is the difference that the newest row that is not flat has to the one after it, ``earlier`` the one before
-    that; -1 where there is none. ``frames`` counts the flat frames since, ``leaving`` is the last one's difference.
+    ``before`` is the difference that the newest row before the run has to the one after it, ``earlier`` the one before that;
+    -1 where there is none. ``frames`` counts the flat frames since, ``leaving`` is the last one's difference, ``prior`` that of
+    the row before it.
     """
 
     before: float = -1.0
@@ -34,6 +37,7 @@ class FlashState:
     start: int = 0
     row: int = 0
     leaving: float = -1.0
+    prior: float = -1.0
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object."""
@@ -59,24 +63,27 @@ def step(state: FlashState, rows: Rows, flat: BoolRows, diff: NDArray[np.float64
     """The state after these rows, and the flashes that they end. ``diff`` is each row's difference to the next, or NaN."""
     known = np.where(np.isnan(diff), -1.0, diff)
     found: list[Flash] = []
-    for low, high, is_flat in stretches(flat):
-        if is_flat:
-            first = state.frames == 0
-            state = replace(
-                state,
-                frames=min(state.frames + high - low, LONGEST + 1),
-                start=int(rows.start[low]) if first else state.start,
-                row=rows.first + low if first else state.row,
-                leaving=float(known[high - 1]),
-            )
-            continue
-        before = state.before
-        if state.frames:
-            before = state.leaving
-            if state.frames <= LONGEST and _abrupt(state.before, state.earlier) and _abrupt(before, float(known[low])):
-                found.append(Flash(state.start, int(rows.start[low]), state.row, rows.first + low))
-        state = FlashState(before=float(known[high - 1]), earlier=float(known[high - 2]) if high - low > 1 else before)
+    for low, high in pairwise(_edges(flat, known)):
+        goes_on = flat[low] and state.frames and state.leaving < ABRUPT
+        ended = 0 < state.frames <= LONGEST and not goes_on
+        if ended and _abrupt(state.before, state.earlier) and _abrupt(state.leaving, float(known[low])):
+            found.append(Flash(state.start, int(rows.start[low]), state.row, rows.first + low))
+        before, earlier = (state.leaving, state.prior) if state.frames else (state.before, state.earlier)
+        newest, prior = float(known[high - 1]), float(known[high - 2]) if high - low > 1 else before
+        if not flat[low]:
+            state = FlashState(before=newest, earlier=prior)
+        elif goes_on:
+            state = replace(state, frames=min(state.frames + high - low, LONGEST + 1), leaving=newest, prior=prior)
+        else:
+            frames, start, row = min(high - low, LONGEST + 1), int(rows.start[low]), rows.first + low
+            state = FlashState(before, earlier, frames, start, row, newest, prior)
     return state, found
+
+
+def _edges(flat: BoolRows, known: NDArray[np.float64]) -> list[int]:
+    """Where runs begin, and the end: of pictures, or of one colour."""
+    turns = np.diff(flat) | (flat[:-1] & flat[1:] & (known[:-1] >= ABRUPT))
+    return [0, *(np.flatnonzero(turns) + 1).tolist(), len(flat)]
 
 
 def _abrupt(edge: float, beyond: float) -> bool:

@@ -47,7 +47,7 @@ def speed(
 @bench.command()
 def picture(
     rounds: Annotated[int, typer.Option(min=1, help="How often each runs; they take turns.")] = 5,
-    seconds: Seconds = 20,
+    seconds: Seconds = 60,
     clip: Clip = None,
     data_dir: common.DataDir = None,
 ) -> None:

@@ -173,12 +173,11 @@ class Episode:
             yield self.mix(picture, self.plain(225), 0.85) if k in bolts else picture
 
     def strobe(self, frames: int) -> Iterator[Planes]:
-        """Eight times light and dark, 2.9 times a second, below what is a danger, and no other change for a second around."""
+        """Dark and light 2.9 times a second, eight times, below what is a danger, and no other change for a second around."""
         calm = round(2.8 * self.rate)  # a dissolve takes up to 1.6 s of it
         for k, (y, u, v) in enumerate(self.view(2 * calm + 3 * self.rate)):
-            half = int((k - calm) / self.rate * 2.9 * 2)
-            lit = k < calm or half >= 16 or half % 2 == 0
-            yield (y if lit else (y // 3 + 11).astype(np.uint8)), u, v
+            turn = int((k - calm) / self.rate * 2.9 * 2) if k >= calm else 16
+            yield (y if turn % 2 or turn >= 16 else (y // 3 + 11).astype(np.uint8)), u, v
 
     def white(self, frames: int) -> Iterator[Planes]:
         """A view that fades to white and back."""

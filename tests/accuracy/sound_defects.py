@@ -83,15 +83,12 @@ def phase_inverted(recording: Recording, rng: np.random.Generator) -> SeededSoun
     seconds, share = float(rng.choice([0.55, 0.8, 2.0])), float(rng.choice([0.0, 0.08, 0.15]))
     place, samples = _place(recording, rng, seconds), _stereo(recording).copy()
     left = samples[place, 0]
-    level = float(np.sqrt(np.mean(left**2)))
-    steps = [
-        np.sqrt(np.mean(left[k : k + recording.rate // 10] ** 2))
-        for k in range(0, len(left) - recording.rate // 10, recording.rate // 20)
-    ]
-    if min(steps) < 0.006:  # −44 dBFS: below −50 phase is not judged
+    hop = recording.rate // 100
+    levels = np.sqrt(np.mean(left[: len(left) // hop * hop].reshape(-1, hop) ** 2, axis=1))
+    if levels.min() < 0.005:  # −46 dBFS: hops below −50 are not judged, and a stretch begins and ends with one that is
         return None
-    local = np.repeat(np.array(steps), recording.rate // 20)[: len(left)]
-    local = np.concatenate([local, np.full(len(left) - len(local), min(level, steps[-1]))])
+    local = np.repeat(levels, hop)
+    local = np.concatenate([local, np.full(len(left) - len(local), levels[-1])])
     samples[place, 1] = -left + local * share * rng.standard_normal(len(left))
     return _seeded(recording, samples, place, f"{seconds} s, {share:.0%} of its own")
 

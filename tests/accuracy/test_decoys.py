@@ -21,6 +21,8 @@ from tests.sound import LAYOUTS, to_int16
 from tests.sound import analyse as listen
 
 RATE = 25
+FRAMED = ("boxed", "credits")
+"""What has bars, and letters on a ground that is dark enough for bars: facts, and nothing of severity major."""
 
 
 def found(pictures: Iterator[Planes]) -> set[str]:
@@ -50,8 +52,8 @@ def short_black() -> Iterator[Planes]:
 )
 def test_a_decoy_of_picture_passes(name: str) -> None:
     pictures = short_black() if name == "short_black" else getattr(episode(), name)(3 * RATE)
-    # Lines on black have, by cropdetect's definition, an active area of their own; no profile has a rule on that.
-    assert found(pictures) <= ({"video.letterbox"} if name in ("boxed", "credits") else set())
+    expected = {"video.letterbox"} if name in FRAMED else set()
+    assert found(pictures) == expected
 
 
 def test_the_decoys_come_close() -> None:

@@ -91,6 +91,22 @@ def test_a_flash_frame(frames: int, code: int) -> None:
     assert shots.spans("video.flash_frame") == [(20, 20 + frames)]
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_flash_frame_between_plain_pictures(frames: int) -> None:
+    shots = Shots().moving(5).still(flat(26), 10).still(flat(164), frames).still(flat(26), 10)
+    assert shots.spans("video.flash_frame") == [(15, 15 + frames)]
+    later = Shots().still(flat(26), 10).still(flat(164), frames)
+    assert later.still(later.picture(), 10).spans("video.flash_frame") == [(10, 10 + frames)]
+
+
+def test_a_plain_picture_that_stays_is_no_flash_frame() -> None:
+    assert Shots().still(flat(26), 10).still(flat(164), 4).still(flat(26), 10).spans("video.flash_frame") == []
+    steps = Shots().moving(5)
+    for code in range(30, 90, 2):  # a plain fade: no step is abrupt
+        steps.still(flat(code), 1)
+    assert steps.moving(5).spans("video.flash_frame") == []
+
+
 def test_what_is_no_flash_frame() -> None:
     picture = Shots().picture()
 
