@@ -10,6 +10,9 @@ from schemas.events import ContentMetadata, Finding, Shot
 
 FRAMES_OFF = 2
 """A boundary counts as found within so many frames."""
+DRAWN = frozenset({"video.gamut"})
+"""True of the sample, and not listed: its scenes are drawn without regard to what EBU R 103 allows R'G'B'."""
+
 PICTURE_SECONDS = 0.041
 """A frame: how far an interval of picture may be off at either end."""
 SOUND_SECONDS = 0.1
@@ -118,7 +121,8 @@ def _false_alarms(truth: Truth, findings: Sequence[Finding]) -> Row:
         "audio.mute": truth.silence,
         "audio.clipping": truth.clipping,
     }
-    alarms = [f for f in findings if not any(_same(s, f, SOUND_SECONDS) for s in known.get(f.code, ()))]
+    others = [f for f in findings if f.code not in DRAWN]
+    alarms = [f for f in others if not any(_same(s, f, SOUND_SECONDS) for s in known.get(f.code, ()))]
     text = ", ".join(f"{f.code} {_span(f.start_seconds, f.end_seconds)}" for f in alarms)
     return Row("findings beside these", "none", text or "none", not alarms)
 

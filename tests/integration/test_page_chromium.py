@@ -89,7 +89,7 @@ def test_it_draws_everything_and_asks_for_nothing(shown: Opened, event: ContentM
     assert bars.count() == len(event.tracks.shots) + len(event.findings)
     assert all(bar.bounding_box()["width"] > 1 for bar in bars.all())
     # Momentary loudness waits for a click on the legend.
-    assert shown.page.locator("#plot .scatterlayer .trace path.js-line").count() == 6
+    assert shown.page.locator("#plot .scatterlayer .trace path.js-line").count() == 7
     boxes = [line.bounding_box() for line in shown.page.locator("#plot .scatterlayer path.js-line").all()]
     assert all(box["width"] > 500 for box in boxes)
     labels = shown.page.locator("#plot g[class$=tick] text").all_text_contents()
