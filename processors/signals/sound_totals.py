@@ -67,7 +67,7 @@ def correlation(left: float, right: float, cross: float) -> float | None:
     return max(-1.0, min(1.0, cross / both)) if both else None
 
 
-HIGHEST_LOSS = 90.0
+HIGHEST_LOSS = 50.0
 """dB: stands for a downmix that is silent."""
 
 
