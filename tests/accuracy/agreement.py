@@ -12,11 +12,9 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,7 @@ from processors.signals.cut import scores
 from processors.signals.native_analyser import BLACK_PICTURE
 from processors.signals.native_fold import ILLEGAL_BRIDGE, ILLEGAL_ROWS, ILLEGAL_SHARE
 from tests.accuracy import measured, programmes, reference
+from tests.accuracy.children import each
 from tests.accuracy.measured import Measured
 from tests.accuracy.programmes import Form
 from tests.accuracy.reference import NOTHING, Box, Reference
@@ -263,15 +262,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args(arguments)
     rows: dict[int, list[Row]] = {}
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        waiting = {pool.submit(_one, seed): seed for seed in range(chosen.first, chosen.first + chosen.count)}
-        for done in as_completed(waiting):
-            seed, found = waiting[done], done.result()
-            rows[seed] = found
-            unlike = [row.why for row in found if row.why]
-            form = programmes.form(seed)
-            about = f"{form.encoder} {form.pixel_format} {form.width}x{form.height} {form.rate} {form.sound} {form.channels} ch"
-            print(f"{len(rows)}/{chosen.count} programme {seed} ({about}): {', '.join(unlike) or 'agrees'}", flush=True)
+    seeds = range(chosen.first, chosen.first + chosen.count)
+    for seed, found in each(_one, {seed: (seed,) for seed in seeds}, chosen.workers):
+        rows[seed] = found
+        unlike = [row.why for row in found if row.why]
+        form = programmes.form(seed)
+        about = f"{form.encoder} {form.pixel_format} {form.width}x{form.height} {form.rate} {form.sound} {form.channels} ch"
+        print(f"{len(rows)}/{chosen.count} programme {seed} ({about}): {', '.join(unlike) or 'agrees'}", flush=True)
     every = [row for seed in sorted(rows) for row in rows[seed]]
     print("\n".join(report(every, len(rows))))
     return int(any(row.why == UNEXPLAINED for row in every))

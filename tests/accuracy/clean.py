@@ -12,10 +12,8 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from scipy.signal import resample_poly
 from processors.analyse import analyse
 from processors.sample.scenes import fractal
 from processors.sample.sound import integrated
+from tests.accuracy.children import each
 from tests.tools import MEDIA
 
 WIDTH, HEIGHT = 256, 144
@@ -280,15 +279,14 @@ def _places(findings: Sequence[Any], ids: Sequence[str]) -> str:
     return ", ".join(f"{f.start_seconds:.2f}–{f.end_seconds:.2f} s" for f in findings if f.id in ids)
 
 
-def _episode(seed: int, seconds: int) -> Watched:
+def _one(which: int | str, seconds: int) -> Watched:
+    """The episode of a seed, or a shared clip by name."""
+    if isinstance(which, str):
+        return watch(MEDIA / which, which, ("feature-picture",))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "episode.mov"
-        render(path, seed, seconds)
-        return watch(path, f"episode {seed}", PROFILES)
-
-
-def _shared(name: str) -> Watched:
-    return watch(MEDIA / name, name, ("feature-picture",))
+        render(path, which, seconds)
+        return watch(path, f"episode {which}", PROFILES)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -301,14 +299,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     episodes = round(chosen.hours * 60 / chosen.minutes)
     seen: list[Watched] = []
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(_episode, chosen.first + n, 60 * chosen.minutes) for n in range(episodes)]
-        waiting += [pool.submit(_shared, name) for name in SHARED if (MEDIA / name).is_file()]
-        for done in as_completed(waiting):
-            one = done.result()
-            seen.append(one)
-            told = "; ".join(one.broken) or "nothing of severity major"
-            print(f"{len(seen)}/{len(waiting)} {one.name}, {one.seconds:.0f} s: {told}; minor: {len(one.minor)}", flush=True)
+    pieces = {f"episode {chosen.first + n}": (chosen.first + n, 60 * chosen.minutes) for n in range(episodes)}
+    pieces |= {name: (name, 0) for name in SHARED if (MEDIA / name).is_file()}
+    for _, one in each(_one, pieces, chosen.workers):
+        seen.append(one)
+        told = "; ".join(one.broken) or "nothing of severity major"
+        print(f"{len(seen)}/{len(pieces)} {one.name}, {one.seconds:.0f} s: {told}; minor: {len(one.minor)}", flush=True)
     hours = sum(one.seconds for one in seen) / 3600
     alarms = sum(len(one.broken) for one in seen)
     # of none in so many hours: the rate that would have shown none with a chance of 5 % (the rule of three)

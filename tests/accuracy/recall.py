@@ -14,11 +14,9 @@ import sys
 import tempfile
 import wave
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -29,6 +27,7 @@ from processors.findings import FindingDraft
 from schemas.events import ContentMetadata
 from tests import flashes, picture
 from tests.accuracy import cut_defects, excerpts, flash_defects
+from tests.accuracy.children import each
 from tests.accuracy.defects import PICTURE, Seeded
 from tests.accuracy.excerpts import Excerpt, Recording
 from tests.accuracy.programmes import video_frame
@@ -193,14 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"There are no shared clips at {MEDIA} to splice defects into: nothing was tried.")
         return 0
     tried: list[Tried] = []
-    with ProcessPoolExecutor(chosen.workers, mp_context=get_context("spawn")) as pool:
-        seeds = range(chosen.first, chosen.first + chosen.count)
-        for done in as_completed([pool.submit(_one, seed, seed % chosen.coded == 0) for seed in seeds]):
-            tried.append(done.result())
-            one = tried[-1]
-            if not one.found or one.coded is False or len(tried) % 20 == 0:
-                missed = "" if one.found else f"; missed: seed {one.seed}, {one.kind} in {one.source}: {one.near}"
-                print(f"{len(tried)}/{chosen.count}: {sum(one.found for one in tried)} found{missed}", flush=True)
+    seeds = range(chosen.first, chosen.first + chosen.count)
+    for _, one in each(_one, {seed: (seed, seed % chosen.coded == 0) for seed in seeds}, chosen.workers):
+        tried.append(one)
+        if not one.found or one.coded is False or len(tried) % 20 == 0:
+            missed = "" if one.found else f"; missed: seed {one.seed}, {one.kind} in {one.source}: {one.near}"
+            print(f"{len(tried)}/{chosen.count}: {sum(one.found for one in tried)} found{missed}", flush=True)
     tried.sort(key=lambda one: one.seed)
     print("\n".join(report(tried)))
     return int(sum(one.found for one in tried) < WANTED * len(tried) or any(one.coded is False for one in tried))
