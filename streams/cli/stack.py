@@ -25,6 +25,9 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, and nothing 
 FIELDS = ("role", "pid", "state", "lag", "name", "restarts", "problem", "health")
 """What ``status --json`` says of each process."""
 
+ANSWER_SECONDS = 10.0
+"""How long a cluster that is not ours may take to answer: a handshake over TLS on a busy machine takes more than a second."""
+
 topics = typer.Typer(help="The cluster's topics: make them what they should be, or look at them.", no_args_is_help=True)
 
 
@@ -130,7 +133,7 @@ def _entries(stack: StackState, security: Security) -> list[dict[str, Any]]:
     behind = lags(there, [p.group for p in stack.processes if p.group]) if there else {}
     processes = list(stack.processes)
     if there and not any(process.role == "kafka" for process in processes):
-        answers = cluster_id(there) is not None
+        answers = cluster_id(there, ANSWER_SECONDS) is not None
         processes.insert(0, ProcessState("kafka", there.servers, None, "ready" if answers else "failed", 0, ""))
     return [
         {

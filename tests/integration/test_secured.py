@@ -107,7 +107,7 @@ def test_a_supervisor_runs_every_role_on_a_secured_cluster(secured: Secured, tmp
         shown = stack.dailies("status", "--json")
         found = {entry["role"]: (entry["state"], entry["lag"]) for entry in json.loads(shown.stdout)}
         assert set(found) == {"kafka", "planner", "decoder", "inference", "aggregator"}
-        assert {state for state, _ in found.values()} == {"ready"}
+        assert {state for state, _ in found.values()} == {"ready"}, shown.stdout.decode()
         assert found["planner"][1] in (0, None)  # None before the group has ever committed
 
 
