@@ -202,4 +202,4 @@ def stream_context(stream: StreamPlan) -> StreamContext:
     """What a fold knows of a stream, from its plan. Raises ``ValueError`` on a stream that is neither picture nor sound."""
     if stream.kind != "video" and stream.kind != "audio":
         raise ValueError(f"{stream.id} is {stream.kind}")
-    return StreamContext(stream.id, stream.kind, stream.clock, stream.video, stream.audio)
+    return StreamContext(stream.id, stream.kind, stream.clock, stream.video, stream.audio, stream.field_order)

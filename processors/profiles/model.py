@@ -20,6 +20,7 @@ MEASUREMENTS = frozenset(
     + [f"video.{name}" for name in ("frames", "luma_mean", "out_of_range_ratio", "si", "ti", "max_cll", "max_fall")]
     + [f"video.{name}" for name in ("blockiness", "blur")]
     + [f"video.flash.{kind}_{name}" for kind in ("luminance", "red") for name in ("rate", "transitions", "extended")]
+    + [f"video.{name}" for name in ("interlaced_ratio", "duplicate_ratio", "cadence_breaks")]
 )
 """The measurement ids that a rule may be about."""
 

@@ -18,7 +18,7 @@ from processors.findings import FoldEvent, MeasurementDraft, ShotDraft
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 from schemas.clock import Clock
-from schemas.plan import AudioFormat, Job, TaskRef, VideoFormat
+from schemas.plan import AudioFormat, FieldOrder, Job, TaskRef, VideoFormat
 
 if TYPE_CHECKING:
     from processors.decode.frame import NativeFrame
@@ -95,6 +95,8 @@ class StreamContext:
     clock: Clock
     video: VideoFormat | None = None
     audio: AudioFormat | None = None
+    field_order: FieldOrder | None = None
+    """What the container, else the codec, says of the fields of a video stream."""
 
 
 @dataclass(frozen=True, slots=True)
