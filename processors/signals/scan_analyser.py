@@ -1,4 +1,4 @@
-"""The analyser of fields and repeats: compares each frame's lines with its own and with the next frame's. OpenCV, one thread."""
+"""The analyser of fields and repeats: compares each frame's lines with its own and with the next frame's. One thread."""
 
 from __future__ import annotations
 

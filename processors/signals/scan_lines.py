@@ -1,4 +1,4 @@
-"""Lines of a picture as fields: how well each fits the lines beside it, in its own frame and in the next, as idet compares them.
+"""Lines of a picture as fields: how well each fits those beside it, in its own frame and in the next, as idet compares them.
 
 idet (FFmpeg's) sums ``|a + c - 2 b|`` over all samples, with ``b`` a line of one frame and ``a`` and ``c`` the lines above and
 below it in the same frame or in a neighbour. Here the sums are exact, over pairs of an even and an odd line spread over the
