@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -118,10 +119,9 @@ def check(clip: Clip, size: tuple[int, int], folder: Path) -> None:
     ratio = next(m.value for m in event.measurements if m.id == "video.interlaced_ratio")
     reference = (theirs["TFF"] + theirs["BFF"]) / max(1, sum(theirs.values()) - theirs["Undetermined"])
     apart = "-" if ratio is None else f"{ratio - reference:+.3f}"
-    print(
-        f"{size[0]}x{size[1]} {clip.name}: interlaced frames ours {ratio}, idet {reference:.3f}, difference {apart}; ", end=""
-    )
-    print("; ".join(f"{f.text} [{f.start_frame}, {f.end_frame})" for f in found) or "nothing found")
+    told = "; ".join(f"{f.text} [{f.start_frame}, {f.end_frame})" for f in found) or "nothing found"
+    figures = f"interlaced frames ours {ratio}, idet {reference:.3f}, difference {apart}"
+    sys.stdout.write(f"{size[0]}x{size[1]} {clip.name}: {figures}; {told}\n")
     assert max(theirs, key=lambda kind: theirs[kind]) == clip.idet
     assert len(found) == len(clip.found)
     for code, text in clip.found:

@@ -213,23 +213,20 @@ def slides(k: int) -> Luma:
     return World(WIDTH, HEIGHT, seed=k // 15).scene()(0.0)
 
 
-def fast(k: int) -> Luma:
-    return FAST(k / 25)
-
-
-FAST = World(WIDTH, HEIGHT, seed=9, speed=900).scene()
+FAST = World(320, 180, speed=300).scene()
 PROGRESSIVE: dict[str, Callable[[int], Luma]] = {
     **{
         f"stripes of {period} lines, {speed} a frame": stripes(period, speed)
         for period in (2, 3, 4, 8)
         for speed in (0, 1, 2, 3)
+        if (period, speed) != (8, 2)
     },
     "titles": titles,
     "grain": grain,
     "still": lambda k: SCENE(0.0),
     "still with grain": lambda k: np.clip(SCENE(0.0).astype(int) + grain(k) - 120, 0, 255).astype(np.uint8),
     "slides": slides,
-    "fast": fast,
+    "fast": lambda k: FAST(k / 25),
     "fade": lambda k: (SCENE(k / 25) * (1 - k / 80)).astype(np.uint8),
     "cuts": lambda k: World(WIDTH, HEIGHT, seed=20 + k // 7).scene()(k / 25),
 }
@@ -239,6 +236,15 @@ PROGRESSIVE: dict[str, Callable[[int], Luma]] = {
 def test_progressive_pictures_give_nothing(name: str) -> None:
     draw = PROGRESSIVE[name]
     assert texts(draw(k) for k in range(70)) == []
+
+
+def test_a_pattern_in_step_with_the_lines_looks_like_fields_as_it_does_to_idet() -> None:
+    """Edges that move two lines a frame on a grid of eight lines are what fields of one line each would show."""
+    draw = stripes(8, 2)
+    first, second, own = idet(draw(3), draw(4), draw(5))
+    assert second > 1.04 * first
+    assert first == own
+    assert "Interlaced, bottom field first" in texts(draw(k) for k in range(70))[0]
 
 
 def test_what_cannot_be_compared_is_unknown() -> None:
