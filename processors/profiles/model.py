@@ -21,6 +21,7 @@ MEASUREMENTS = frozenset(
     + [f"video.{name}_p95" for name in ("blockiness", "blur", "noise", "banding", "gamut_ratio")]
     + [f"video.{name}" for name in ("noise", "banding", "gamut_ratio", "si_median", "ti_median")]
     + [f"video.flash.{kind}_{name}" for kind in ("luminance", "red") for name in ("rate", "transitions", "extended")]
+    + [f"video.{name}" for name in ("interlaced_ratio", "duplicate_ratio", "cadence_breaks")]
 )
 """The measurement ids that a rule may be about."""
 
