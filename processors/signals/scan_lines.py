@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from processors.decode.frame import NativeFrame
 
-STRATA = 32
-"""So many of a picture of 134 lines and more; of a lower one as many as have room for their pair and the lines beside it."""
+STRATA = 64
+"""So many of a picture of 262 lines and more; of a lower one as many as have room for their pair and the lines beside it."""
 LEAST_LINES = 48
 """Pictures of fewer lines are not judged."""
 _PLACES = (0.0, 0.62, 0.24, 0.85)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-INTERLACED, PROGRESSIVE = 1.04, 1.5
-"""idet's thresholds."""
+INTERLACED, PROGRESSIVE = 1.1, 1.5
+"""idet's thresholds, but for the first, which is 1.04 there: sampled lines of a progressive picture differ by up to some per cent."""
 LIKELY, REPEATED = 1.4, 3.0
 """A field is the one before again if the other field changes by so many times more: within a cadence, which has many in their
 places and of which a poor encoding leaves less, and by itself, as idet says.
