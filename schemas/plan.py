@@ -135,6 +135,20 @@ class ChannelLabel(Wire):
     language: str | None = None
 
 
+class Timing(Wire):
+    """How the packets of a stream lie in time.
+
+    ``first`` is when the first picture or sample is shown, in seconds on the file's own clock. ``irregular`` is the share,
+    0 to 1, of the distances between pictures that differ by more than one tick from the one before (FFmpeg's vfrdet, which
+    takes the tick as well); ``None`` of sound, of fewer than three pictures and without timestamps. ``edited_out`` counts
+    pictures that are decoded and not shown, because an edit list takes them out.
+    """
+
+    first: float
+    irregular: float | None = None
+    edited_out: int = 0
+
+
 class StreamFacts(Wire):
     """One stream as the file describes it, and whether it is analysed.
 
@@ -165,6 +179,8 @@ class StreamFacts(Wire):
     signalled: PictureFacts | None = None
     layout_source: Literal["declared", "inferred"] | None = None
     labels: tuple[ChannelLabel, ...] = ()
+    timing: Timing | None = None
+    """``None`` in plans of before it was looked at."""
 
 
 class StreamPlan(StreamFacts):

@@ -30,6 +30,23 @@ CLOCK = Clock(tick=(1, 25), frame_rate=(25, 1), start_timecode="10:00:00:00")
 SOUND = Clock(tick=(1, 48_000))
 HOSTILE = '</script><script>window.hurt=1</script><img src=x onerror="window.hurt=1"><!--&lt;{{7*7}}%{x}\''
 
+MINE = """\
+name = "mine"
+title = "Mine"
+reference = "R"
+
+[[rules]]
+id = "loud-enough"
+code = "loudness.integrated"
+op = ">="
+limit = {limit}
+unit = "LUFS"
+outcome = "fail"
+severity = "major"
+overridable = false
+"""
+"""A profile of one's own with one rule, to be given its ``limit``."""
+
 
 def made(
     frames: int = 250,

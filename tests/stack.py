@@ -15,6 +15,9 @@ from streams.local.state import running
 QUICK = ("native-picture", "loudness", "audio-qc")
 """Tasks that cost next to nothing."""
 
+NO_NETWORKS = ("--workers", "networks=0")
+"""``up``'s options for a stack that is asked for quick tasks alone: torch takes longer to start than all other roles."""
+
 
 def options(tasks: tuple[str, ...] | None) -> tuple[str, ...]:
     """``ingest``'s options for some tasks; None: all."""

@@ -16,6 +16,7 @@ from processors.probe.formats import (
     audio_clock,
     audio_format,
     disposition,
+    first_sample,
     layout_source,
     plain_clock,
     start_timecode,
@@ -25,10 +26,11 @@ from processors.probe.formats import (
 from processors.probe.index import IndexedStream, KeyFrame, MediaIndex, VideoIndex
 from processors.probe.languages import bcp47
 from processors.probe.packets import NONE, Head, PacketTable, scan
-from processors.probe.video import StreamFacts, plays, spacing, varies, video_index
+from processors.probe.video import StreamFacts, picture_timing, plays, spacing, varies, video_index
 from processors.probe.words import FIELD_ORDERS, level
 from processors.source import Source, SourcePolicy, open_container, open_source
 from schemas.errors import SourceChanged, Unprocessable
+from schemas.plan import Timing
 
 __all__ = ["IndexedStream", "KeyFrame", "MediaIndex", "VideoIndex", "probe", "probe_source"]
 
@@ -208,6 +210,7 @@ class _Streams:
             "video": video_format(stream, head),
             "signalled": signalled,
             "index_of_video": index,
+            "timing": picture_timing(table, index, stream.time_base),
         }
 
     def _audio(self, stream: Any) -> dict[str, Any]:
@@ -217,7 +220,8 @@ class _Streams:
         known = table.pts[table.pts != NONE]
         first = int(known[0]) if len(known) else None
         clock = audio_clock(stream, self._start, form.rate, head, first)
-        return {"clock": clock, "audio": form, "layout_source": layout_source(form)}
+        timing = Timing(first=float(first_sample(stream, head, first)))
+        return {"clock": clock, "audio": form, "layout_source": layout_source(form), "timing": timing}
 
 
 def _kind(stream: Any) -> str:

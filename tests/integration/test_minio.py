@@ -24,7 +24,7 @@ from streams.client import read_all
 from streams.local.ports import LOOPBACK, free_ports
 from tests.minio import Minio, program
 from tests.sound import tone_file
-from tests.stack import Stack
+from tests.stack import NO_NETWORKS, Stack
 from tests.waiting import until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
@@ -73,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "DAILIES_S3_ENDPOINTS": json.dumps({"gs": minio.endpoint}),
         "DAILIES_REPAIR_LOOK_SECONDS": "0.5",
     }
-    with Stack(folder / "data", settings, ("--port", str(kafka))) as stack, minio:
+    with Stack(folder / "data", settings, ("--port", str(kafka), *NO_NETWORKS)) as stack, minio:
         minio.bucket("inbox")
         minio.bucket("shared")
         minio.bucket("versions", versioned=True)

@@ -21,6 +21,8 @@ from schemas.events import ContentMetadata
 from schemas.types import SCHEMA_OF
 from streams import topics
 from streams.client import read_all
+from tests.fleet import noise
+from tests.looks import MINE
 from tests.stack import QUICK, Stack, options
 from tests.tools import require_tool
 
@@ -44,7 +46,8 @@ def remux(source: Path, target: Path, *, seconds: float) -> None:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with Stack(tmp_path_factory.mktemp("stack")) as found:
+    (folder := tmp_path_factory.mktemp("profiles")).joinpath("mine.toml").write_text(MINE.format(limit=-90))
+    with Stack(tmp_path_factory.mktemp("stack"), {"DAILIES_PROFILES": str(folder)}) as found:
         yield found
 
 
@@ -64,7 +67,7 @@ def test_sample_is_found_as_it_was_made(stack: Stack, programme: tuple[Path, sam
 
 def test_every_task_equals_whole_file_analysis(stack: Stack, programme: tuple[Path, sample.Truth], tmp_path: Path) -> None:
     path = tmp_path / "start.mov"
-    remux(programme[0], path, seconds=7)
+    remux(programme[0], path, seconds=5)
     (event,) = stack.ingest(path)
     assert {p.name for p in event.producers} == {"decode", *registry()}
     assert differences(event, analyse(str(path), code="test", device="cpu")) == []
@@ -125,6 +128,25 @@ def test_unparsable_upload_goes_to_the_dead_letters(stack: Stack) -> None:
     from tests.lab import wait_for
 
     wait_for(lambda: b"not json" in letters(), "the dead letter")
+
+
+def test_a_profile_of_ones_own_from_upload_to_verdict(stack: Stack, tmp_path: Path) -> None:
+    """The name in the upload is found by the planner; an edit judges again at once, and is another run for who asks again."""
+    profile, sound = Path(stack.settings["DAILIES_PROFILES"]) / "mine.toml", noise(tmp_path / "noise.wav", 4)
+    wanted = ("--task", "loudness", "--profile", "mine")
+    (before,) = stack.ingest(sound, options=wanted)
+    assert [(v.profile, v.outcome, v.rules[0].limit) for v in before.verdicts] == [("mine", "pass", -90.0)]
+    profile.write_text(MINE.format(limit=0))
+    judged = stack.dailies("judge", before.asset.id, "--json")
+    (verdict,) = orjson.loads(judged.stdout)["verdicts"]
+    assert (judged.returncode, verdict["was"], verdict["rules"][0]["limit"]) == (5, "pass", 0.0)
+    (after,) = stack.ingest(sound, options=wanted)
+    assert after.run.id != before.run.id
+    (again,) = after.verdicts
+    assert again.model_dump(mode="json") == {k: v for k, v in verdict.items() if k != "was"}
+    profile.write_text("name = 1")
+    (refused,) = stack.ingest(sound, options=wanted, status=4)
+    assert (refused.run.reason or "").startswith("bad_profile: mine.toml:1: name: ")
 
 
 def test_status_lists_every_process(stack: Stack) -> None:

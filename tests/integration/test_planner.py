@@ -99,7 +99,7 @@ def test_uploads_become_plans_or_reasons(lab: Lab) -> None:
 def test_a_child_that_fails_ends_in_a_reason(lab: Lab) -> None:
     clip(lab.folder / "good.mp4")
     uploads = [json.dumps({"uri": str(lab.folder / name)}).encode() for name in (CRASH, HANG, BLOAT, "good.mp4")]
-    settings = lab.settings.model_copy(update={"probe_seconds": 1.0, "attempts": 2})
+    settings = lab.settings.model_copy(update={"probe_seconds": 5.0, "attempts": 2})
     found = run(lab, settings, uploads, 4, "tests.integration.failing_probe:handle")
     reasons = {name: NoPlan.model_validate_json(found[name].value).reason for name in (CRASH, HANG, BLOAT)}
     assert reasons == {CRASH: "child_crashed", HANG: "child_timeout", BLOAT: "child_out_of_memory"}

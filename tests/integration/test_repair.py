@@ -25,7 +25,7 @@ from streams.record import Record
 from tests.lab import wait_for
 from tests.sound import TONE_RATE as RATE
 from tests.sound import tone_file
-from tests.stack import QUICK, Stack, options
+from tests.stack import NO_NETWORKS, QUICK, Stack, options
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -35,7 +35,7 @@ LOUDNESS = ("loudness",)
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     quick = {"DAILIES_REPAIR_LOOK_SECONDS": "0.5", "DAILIES_REPAIR_AFTER_SECONDS": "1"}
-    with Stack(tmp_path_factory.mktemp("stack"), quick) as found:
+    with Stack(tmp_path_factory.mktemp("stack"), quick, NO_NETWORKS) as found:
         yield found
 
 

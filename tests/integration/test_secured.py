@@ -37,7 +37,7 @@ from tests.decoding import render
 from tests.lab import wait_for
 from tests.secured import OWNER, ROLES, STRANGER, Secured, outcome, refused, secured_broker
 from tests.sound import tone_file
-from tests.stack import QUICK, Stack
+from tests.stack import NO_NETWORKS, QUICK, Stack
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
@@ -103,7 +103,7 @@ def _logs(roles: Secured) -> str:
 
 
 def test_a_supervisor_runs_every_role_on_a_secured_cluster(secured: Secured, tmp_path: Path) -> None:
-    with Stack(tmp_path / "stack", secured.environment(OWNER)) as stack:
+    with Stack(tmp_path / "stack", secured.environment(OWNER), NO_NETWORKS) as stack:
         shown = stack.dailies("status", "--json")
         found = {entry["role"]: (entry["state"], entry["lag"]) for entry in json.loads(shown.stdout)}
         assert set(found) == {"kafka", "planner", "decoder", "inference", "aggregator"}

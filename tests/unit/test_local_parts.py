@@ -166,6 +166,14 @@ def test_workers_are_counted_for_each_inference_group() -> None:
     ]
 
 
+def test_workers_of_one_task_group_may_be_counted() -> None:
+    workers = roles.parse_workers(["networks=0", "inference=2"])
+    assert [slot.name for slot in roles.slots(workers) if slot.role == "inference"] == [
+        "inference-signals-1",
+        "inference-signals-2",
+    ]
+
+
 @pytest.mark.parametrize("option", ["writer=1", "decoder", "decoder=", "decoder=-1", "decoder=two", "decoder=65", "decoder=²"])
 def test_wrong_workers_are_refused(option: str) -> None:
     with pytest.raises(SetupError, match="--workers"):
