@@ -22,6 +22,7 @@ MEASUREMENTS = frozenset(
     + [f"video.{name}" for name in ("noise", "banding", "gamut_ratio", "si_median", "ti_median")]
     + [f"video.flash.{kind}_{name}" for kind in ("luminance", "red") for name in ("rate", "transitions", "extended")]
     + [f"video.{name}" for name in ("interlaced_ratio", "duplicate_ratio", "cadence_breaks")]
+    + ["video.first_pts", "audio.first_pts", "video.vfr_ratio", "video.edited_out"]
 )
 """The measurement ids that a rule may be about."""
 
