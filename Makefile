@@ -32,7 +32,7 @@ demo: setup ## Start a stack, send a rendered sample through it, show truth agai
 
 test: setup ## Run every test (installs the tools that tests compare with, where it may)
 	@scripts/install-test-tools.sh
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=5
 
 lint: setup ## Check style, formatting and types
 	@$(BIN)/ruff check .

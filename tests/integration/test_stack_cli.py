@@ -113,7 +113,7 @@ def test_topics_are_applied_and_described(kafka: Broker, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["up", "--workers", "painter=1"], "no role 'painter'"),
+        (["up", "--workers", "painter=1"], "no role or task group 'painter'"),
         (["topics", "describe"], "nothing is up in"),
         (["topics", "describe", "--bootstrap", "127.0.0.1:{free}"], "no Kafka answers at 127.0.0.1:{free}"),
     ],
