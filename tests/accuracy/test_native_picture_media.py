@@ -19,7 +19,8 @@ from tests.tools import require_tool
 
 pytestmark = pytest.mark.media
 
-CLIPS = ("pyscenedetect_testvideo.mp4", "aspect_ratio_sar16_11.mp4", "rotated.mp4", "nasa_13013.mp4")
+LARGER = ("pyscenedetect_testvideo.mp4", "aspect_ratio_sar16_11.mp4")
+CLIPS = ("rotated.mp4", "nasa_13013.mp4", *(pytest.param(name, marks=pytest.mark.long) for name in LARGER))
 
 
 def ffmpeg(path: Path, graph: str) -> str:

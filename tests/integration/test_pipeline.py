@@ -28,7 +28,8 @@ from tests.tools import require_tool
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 
-CLIPS = ["nasa_13013.mp4", "pyscenedetect_testvideo.mp4", "aspect_ratio_sar16_11.mp4", "rotated.mp4", "testsrc2_h265.mp4"]
+LARGER = ["pyscenedetect_testvideo.mp4", "aspect_ratio_sar16_11.mp4"]
+CLIPS = ["nasa_13013.mp4", "rotated.mp4", "testsrc2_h265.mp4", *(pytest.param(name, marks=pytest.mark.long) for name in LARGER)]
 
 WANTED = None if os.environ.get("DAILIES_ALL_TASKS") == "1" else QUICK
 """What runs on the sample and the clips. The shot network takes a minute on each: ``make accuracy`` has all tasks."""
