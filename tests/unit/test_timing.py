@@ -1,4 +1,4 @@
-"""How packets lie in time: FFmpeg's vfrdet on files with fine ticks, first timestamps, edit lists; as measurements of the event."""
+"""How packets lie in time: vfrdet on files with fine ticks, first timestamps, edit lists; as measurements of the event."""
 
 from __future__ import annotations
 
