@@ -19,6 +19,7 @@ MEASUREMENTS = frozenset(
     + [f"audio.{name}" for name in ("peak", "rms", "noise_floor", "dc_offset", "correlation")]
     + [f"video.{name}" for name in ("frames", "luma_mean", "out_of_range_ratio", "si", "ti", "max_cll", "max_fall")]
     + [f"video.{name}" for name in ("blockiness", "blur")]
+    + [f"video.artefact.{name}_share" for name in ("macroblocks", "dropout", "combing", "upscaled", "compression", "timecode")]
     + [f"video.flash.{kind}_{name}" for kind in ("luminance", "red") for name in ("rate", "transitions", "extended")]
 )
 """The measurement ids that a rule may be about."""
