@@ -41,7 +41,14 @@ def test_imports_point_one_way(package: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["processors.decode.child", "processors.probe.child", "processors.thumbnails", "processors.tasks.shots"]
+    "module",
+    [
+        "processors.decode.child",
+        "processors.probe.child",
+        "processors.thumbnails",
+        "processors.tasks.shots",
+        "processors.tasks.artefacts",
+    ],
 )
 def test_decode_side_is_free_of_torch(module: str) -> None:
     code = f"import sys, {module}, processors.tasks; processors.tasks.registry(); sys.exit('torch' in sys.modules)"
