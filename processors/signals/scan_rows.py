@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 INTERLACED, PROGRESSIVE = 1.1, 1.5
-"""idet's thresholds, but for the first, which is 1.04 there: sampled lines of a progressive picture differ by up to some per cent."""
+"""idet's thresholds, but for the first, which is 1.04 there: sampled lines of a progressive picture differ by some per cent."""
 LIKELY, REPEATED = 1.4, 3.0
 """A field is the one before again if the other field changes by so many times more: within a cadence, which has many in their
 places and of which a poor encoding leaves less, and by itself, as idet says.
