@@ -124,5 +124,5 @@ def _chained(regular: Points) -> Points:
 @functools.lru_cache(maxsize=8)
 def _nits(bit_depth: int, full_range: bool, transfer: str | None) -> NDArray[np.float32]:
     scale = Scale.of(bit_depth, full_range=full_range)
-    signal = (np.arange(1 << max(bit_depth, 8)) - scale.black) / scale.luma
+    signal = (np.arange(1 << max(bit_depth, 8), dtype=np.float64) - scale.black) / scale.luma
     return to_nits(signal, transfer).astype(np.float32)
