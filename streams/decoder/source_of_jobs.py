@@ -154,7 +154,8 @@ class JobSource:
 
     def _check(self) -> None:
         """A connection to a broker that stood still may come up halfway, and librdkafka then waits on it without end: its
-        member gets no partitions, and the jobs in them would wait as long. Only another client can do better, in another process.
+        member gets no partitions, and the jobs in them would wait as long. Only another client can do better, in another
+        process.
         """
         long_ago = self._clock() - LOST_SECONDS
         settled = {reached for topic, reached in self._reached.items() if self._turned[topic] <= long_ago}
