@@ -43,7 +43,7 @@ accuracy: setup ## Compare with reference implementations, find seeded defects (
 	@scripts/install-test-tools.sh
 	@DAILIES_ALL_TASKS=1 $(BIN)/python -m pytest -m "not chaos" tests/accuracy \
 	    tests/integration/test_pipeline.py tests/integration/test_crowd.py tests/integration/test_rolling_upgrade.py \
-	    tests/integration/test_decoder_clip.py tests/integration/test_minio.py
+	    tests/integration/test_decoder_clip.py tests/integration/test_minio.py tests/integration/test_static_members.py
 	@$(BIN)/python -m tests.accuracy.agreement --count $(PROGRAMMES)
 	@$(BIN)/python -m tests.accuracy.recall --count $(DEFECTS)
 	@$(BIN)/python -m tests.accuracy.clean --hours $(HOURS)

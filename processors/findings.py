@@ -111,6 +111,7 @@ VOCABULARY: dict[str, Term] = {
     "video.flash_frame": Term("Picture", "Flash Frame", "0016B"),
     "video.flash.luminance": Term("Picture", "Photosensitive Epilepsy", None),
     "video.flash.red": Term("Picture", "Photosensitive Epilepsy", None),
+    "video.flash.pattern": Term("Picture", "Photosensitive Epilepsy", None),
     "video.freeze": Term("Picture", "Freeze Frame", "0017B"),
     "video.letterbox": Term("Picture", "Active Picture Area", None),
     "video.bars": Term("Picture", "Color Bars", None),

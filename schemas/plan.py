@@ -13,7 +13,9 @@ from schemas.profiles import ProfileData
 PLAN_VERSION = "1.0.0"
 
 FieldOrder = Literal["progressive", "top first", "bottom first", "top coded first", "bottom coded first"]
-"""How fields follow each other; the last two: coded in the other order than they are shown."""
+"""How fields follow each other. The last two are QuickTime's details 9 and 14, of interleaved lines: to Apple
+(``SpatialFirstLineEarly`` and ``Late``) and Matroska the field named is shown first; FFmpeg's words say the other one.
+"""
 
 TimecodeSource = Literal["stream", "timecode track", "container"]
 """Where a start timecode stands."""

@@ -19,7 +19,7 @@ MEASUREMENTS = frozenset(
     + [f"video.{name}" for name in ("frames", "luma_mean", "out_of_range_ratio", "si", "ti", "max_cll", "max_fall")]
     + [f"video.{name}" for name in ("blockiness", "blur")]
     + [f"video.{name}_p95" for name in ("blockiness", "blur", "noise", "banding", "gamut_ratio")]
-    + [f"video.{name}" for name in ("noise", "banding", "gamut_ratio", "si_median", "ti_median")]
+    + [f"video.{name}" for name in ("noise", "banding", "gamut_ratio", "si_median", "ti_median", "flash.pattern_area")]
     + [f"video.artefact.{name}_share" for name in ("macroblocks", "dropout", "combing", "upscaled", "compression", "timecode")]
     + [f"video.flash.{kind}_{name}" for kind in ("luminance", "red") for name in ("rate", "transitions", "extended")]
     + [f"video.{name}" for name in ("interlaced_ratio", "duplicate_ratio", "cadence_breaks")]

@@ -1,14 +1,15 @@
-"""Flashes after ITU-R BT.1702-3, guideline 1: how many in a second, over more than a quarter of the screen."""
+"""Flashes after ITU-R BT.1702-3: how many in a second, over more than a quarter of the screen; and regular patterns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from processors.findings import MeasurementDraft
+from processors.signals import flash_patterns
 from processors.signals.flash_fold import LUMINANCE, RED, Judged
 from processors.signals.flash_places import Places, Windows
 from processors.signals.intervals import Rows
@@ -17,24 +18,25 @@ from schemas.clock import Clock
 MOST_CHANGES = 6
 """Opposing changes in a second, two to a flash. With the seventh a fourth flash has begun: more than three."""
 METHOD = "ITU-R BT.1702-3 on the proxy: changes of 20 cd/m² and more, or to and from saturated red; SDR white 200 cd/m²"
-
+PATTERN_METHOD = "ITU-R BT.1702-3 on the proxy: greatest share of a frame with more than five pairs of even stripes"
 
 _PREFIX = {LUMINANCE: "luminance_", RED: "red_"}
 _RISE, _FALL = "rise", "fall"
 
 
 class Bt1702Model:
-    """The recommendation's model for :class:`~processors.signals.flash_fold.FlashFold`. Patterns are not looked for."""
+    """The recommendation's model for :class:`~processors.signals.flash_fold.FlashFold`."""
 
-    unit = "flashes/s"
+    units: ClassVar[Mapping[str, str]] = {LUMINANCE: "flashes/s", RED: "flashes/s", flash_patterns.PATTERN: "ratio"}
 
     def start(self) -> dict[str, Any]:
         """Nothing seen yet."""
-        return {"peak": dict.fromkeys(_PREFIX, 0)}
+        return {"peak": dict.fromkeys(_PREFIX, 0), "pattern": flash_patterns.nothing_yet()}
 
     def restart(self, state: dict[str, Any]) -> dict[str, Any]:
         """Keep the highest values alone."""
-        return {"peak": state["peak"]}
+        pattern = flash_patterns.nothing_yet() | {"peak": state["pattern"]["peak"]}
+        return {"peak": state["peak"], "pattern": pattern}
 
     def step(
         self, clock: Clock, state: dict[str, Any], rows: Rows, arrays: Mapping[str, NDArray[Any]]
@@ -64,10 +66,17 @@ class Bt1702Model:
             _FALL: fall[-1],
             "peak": {code: max(state["peak"][code], int(counted.max())) for code, counted in changes.items()},
         }
-        return after, {code: (counted > MOST_CHANGES, counted / 2) for code, counted in changes.items()}
+        after["pattern"], crossed, share = flash_patterns.step(clock, state["pattern"], rows, arrays)
+        judged = {code: (counted > MOST_CHANGES, counted / 2) for code, counted in changes.items()}
+        return after, judged | {flash_patterns.PATTERN: (crossed, share)}
 
     def text(self, code: str, peak: float) -> str:
         """What a finding says."""
+        if code == flash_patterns.PATTERN:
+            return (
+                f"A regular pattern of stripes over {peak:.0%} of the screen (limits: 40 % standing still, 25 % reversing). "
+                "Screening after ITU-R BT.1702-3, no certificate"
+            )
         kind = "Flashes to or from saturated red" if code == RED else "Flashes of 20 cd/m² or more"
         return (
             f"{kind} over more than 25 % of the screen: {peak:g} in a second (limit 3). "
@@ -75,18 +84,25 @@ class Bt1702Model:
         )
 
     def measurements(self, clock: Clock, state: dict[str, Any], reason: str | None) -> tuple[MeasurementDraft, ...]:
-        """The most flashes in a second over more than a quarter of the screen; half a flash is one change."""
-        return tuple(
+        """The most flashes in a second over more than a quarter of the screen (half a flash is one change), and the greatest
+        share of it that a regular pattern takes.
+        """
+        area = None if reason else state["pattern"]["peak"]
+        pattern = MeasurementDraft(
+            f"{flash_patterns.PATTERN}_area", area, "ratio", PATTERN_METHOD, reliable=reason is None, reason=reason
+        )
+        flashes = tuple(
             MeasurementDraft(
                 id=f"{code}_rate",
                 value=None if reason else state["peak"][code] / 2,
-                unit=self.unit,
+                unit=self.units[code],
                 method=METHOD,
                 reliable=reason is None,
                 reason=reason,
             )
             for code in _PREFIX
         )
+        return (*flashes, pattern)
 
 
 def _follow(places: Places, see: Callable[[int, int], None], rows: Rows, new: int, windows: Windows) -> NDArray[np.int64]:

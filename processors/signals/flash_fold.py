@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ Judged = Mapping[str, tuple[BoolRows, NDArray[np.float64]]]
 class FlashModel(Protocol):
     """A definition of harmful flashes. Its state is a dict, as a fold's is; the key ``fold`` is not its own."""
 
-    unit: str
+    units: ClassVar[Mapping[str, str]]
+    """Of a finding's value, by code."""
 
     def start(self) -> dict[str, Any]:
         """The state before the first row."""
@@ -118,7 +119,7 @@ class FlashFold:
             start=found.start,
             end=found.end,
             value=found.peak,
-            unit=self.model.unit,
+            unit=self.model.units[code],
             text=self.model.text(code, found.peak),
             start_row=found.row,
             end_row=found.end_row,

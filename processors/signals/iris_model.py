@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +112,7 @@ class Trace:
 class IrisModel:
     """The tool's model for :class:`~processors.signals.flash_fold.FlashFold`."""
 
-    unit = "transitions/s"
+    units: ClassVar[Mapping[str, str]] = {LUMINANCE: "transitions/s", RED: "transitions/s"}
 
     def start(self) -> dict[str, Any]:
         """Nothing seen yet."""
@@ -151,7 +151,7 @@ class IrisModel:
         found = []
         for code in LIMITS:
             peak, longest = float(state[code]["peak"]), clock.seconds(state[code]["longest"])
-            for name, value, unit in (("transitions", peak, self.unit), ("extended", longest, "s")):
+            for name, value, unit in (("transitions", peak, self.units[code]), ("extended", longest, "s")):
                 shown = None if reason else value
                 found.append(MeasurementDraft(f"{code}_{name}", shown, unit, METHOD, reliable=reason is None, reason=reason))
         return tuple(found)

@@ -20,7 +20,7 @@ from processors.tasks.base import TaskSpec, chunk_rows
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 
-WEIGHTS_SHA256 = "0" * 64
+WEIGHTS_SHA256 = "99c24e041153e1584e71ff947e59a09322904682ae016511337f370d8ddaada6"
 """Of ``processors/models/artefacts.safetensors``; it is checked when the networks are loaded."""
 
 
@@ -43,12 +43,12 @@ class Detector:
 
 
 DETECTORS: dict[str, Detector] = {
-    "macroblocks": Detector("network", 2.0),
-    "dropout": Detector("network", 2.0),
-    "combing": Detector("network", 2.0),
-    "upscaled": Detector("network", 2.0),
-    "compression": Detector("network", 2.0),
-    "timecode": Detector("network", 2.0),
+    "macroblocks": Detector("network", 3.296),
+    "dropout": Detector("network", 3.582),
+    "combing": Detector("threshold", 0.004412, 0.002),
+    "upscaled": Detector("network", 1.533),
+    "compression": Detector("network", 0.4078),
+    "timecode": Detector("threshold", 7.0),
 }
 """As chosen on rendered stills and measured on clips by ``python -m scripts.artefacts.evaluate``."""
 

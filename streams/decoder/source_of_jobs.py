@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import orjson
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.decoder.offsets import TP, OffsetTracker, Ticket
 from streams.groups import DECODERS, STATIC_SESSION_SECONDS
@@ -32,6 +33,9 @@ SESSION_MS = 8_000
 
 STATISTICS_MS = 1_000
 """How often each client says what it knows of the ends of its logs and of its brokers."""
+
+LOST_SECONDS = 30.0
+"""A client that has reached no broker for so long, while another one of the same process has all the time, never will again."""
 
 _BUFFER = 4
 """Jobs of one partition read ahead; then the partition is paused."""
@@ -99,6 +103,7 @@ class JobSource:
         on_assigned: Callable[[], None],
         on_abandoned: Callable[[JobMessage], None],
         instance_id: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
         **overrides: Any,
     ) -> None:
         self._on_assigned = on_assigned
@@ -111,6 +116,8 @@ class JobSource:
         self._joined: set[Consumer] = set()
         self._unread: dict[str, int] = {}
         self._reached: dict[str, bool] = {}
+        self._turned: dict[str, float] = {}
+        self._clock = clock
         config = {**consumer_config(bootstrap), **overrides}
         self._consumers = {
             topic.name: self._subscribed(config | _lasting(instance_id, topic), topic) for topic in (SEGMENTS_URGENT, SEGMENTS)
@@ -129,7 +136,10 @@ class JobSource:
         with self._changed:
             mine = [facts for number, facts in partitions if self._tracker.owns((topic, int(number)))]
         self._unread[topic] = sum(p["fetchq_cnt"] + max(0, p["hi_offset"] - max(0, p["next_offset"])) for p in mine)
-        self._reached[topic] = any(broker["state"] == "UP" for broker in found["brokers"].values())
+        reached = any(broker["state"] == "UP" for broker in found["brokers"].values())
+        if self._reached.get(topic) is not reached:
+            self._turned[topic] = self._clock()
+        self._reached[topic] = reached
 
     @property
     def behind(self) -> dict[str, int]:
@@ -142,14 +152,30 @@ class JobSource:
         """Whether no broker is in reach."""
         return not all(self._reached.values())
 
+    def _check(self) -> None:
+        """A connection to a broker that stood still may come up halfway, and librdkafka then waits on it without end: its
+        member gets no partitions, and the jobs in them would wait as long. Only another client can do better, in another
+        process.
+        """
+        long_ago = self._clock() - LOST_SECONDS
+        settled = {reached for topic, reached in self._reached.items() if self._turned[topic] <= long_ago}
+        if settled == {True, False}:
+            lost = [topic for topic, reached in self._reached.items() if not reached]
+            said = f"the client of {', '.join(lost)} reaches no broker, and the other one has for {LOST_SECONDS:.0f} s"
+            raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, said))
+
     def poll(self, timeout: float) -> None:
-        """Read what has come within ``timeout`` seconds, and commit what is done. Raises ``KafkaException`` if it is fatal."""
+        """Read what has come within ``timeout`` seconds, and commit what is done.
+
+        Raises ``KafkaException`` if it is fatal: the process must end, and be started again.
+        """
         for topic, consumer in self._consumers.items():
             message = consumer.poll(timeout if topic == SEGMENTS.name else 0)
             if message is not None:
                 self._read(message)
         self._commit()
         self._balance()
+        self._check()
 
     def _read(self, message: Message) -> None:
         error = message.error()

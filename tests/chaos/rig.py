@@ -217,7 +217,10 @@ def supervise(data_dir: Path, told: Mapping[str, object]) -> None:
         return ["/usr/bin/env", *through, *role_command(slot)]
 
     Supervisor(
-        data_dir, command=command, tunnels=[Tunnel(inner, f"127.0.0.1:{outer}") for inner, outer in tunnels.values()]
+        data_dir,
+        workers={"networks": 0},  # no task of the workload is theirs
+        command=command,
+        tunnels=[Tunnel(inner, f"127.0.0.1:{outer}") for inner, outer in tunnels.values()],
     ).run(tied=True)
 
 

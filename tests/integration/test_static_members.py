@@ -32,7 +32,7 @@ def lab(kafka: Broker, tmp_path: Path) -> Lab:
     return Lab(kafka.bootstrap, tmp_path)
 
 
-@pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize("lasting", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_restarted_agent_stops_nobody_if_it_has_a_name(lab: Lab, lasting: bool) -> None:
     """It has its partitions and its table again. Without a name everybody's partitions are revoked meanwhile."""
     topic, group = lab.topic("static", 4), lab.name("static")
@@ -88,7 +88,7 @@ def test_a_restarted_agent_stops_nobody_if_it_has_a_name(lab: Lab, lasting: bool
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize("lasting", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_a_decoder_s_partitions_wait_for_it_if_it_has_a_name(new_broker: BrokerFactory, lasting: bool) -> None:
     bootstrap = new_broker().bootstrap
     log = ChunkLog(bootstrap)

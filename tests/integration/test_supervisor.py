@@ -27,7 +27,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.kafka
 
 DOUBLE = str(Path(__file__).with_name("stack_double.py"))
-CYCLES = int(os.environ.get("DAILIES_CYCLES", "2"))
+CYCLES = int(os.environ.get("DAILIES_CYCLES", "1"))
 
 
 def command(data_dir: Path, mode: str = "good", **options: object) -> list[str]:

@@ -94,7 +94,7 @@ def test_people_are_told_the_limit_what_was_measured_and_which_finding(write: Wr
     said = dailies("judge", write(event(BLACK)), "--profile", "feature-picture", "--profile", "loud")
     assert said.exit_code == 5
     assert "fail programme-loudness (major) a0: loudness.integrated -23 LUFS, allowed within -20 ± 0.2 LUFS" in said.stdout
-    assert "    pass: 6 of 12" in said.stdout
+    assert "    pass: 6 of 14" in said.stdout
     assert "container-as-bitstream (minor): container.mismatch, no task of this run looks for it" in said.stdout
 
 
@@ -119,7 +119,7 @@ def test_what_it_was_before_is_said_where_it_is_another(write: Write, folder: Pa
 def test_what_no_task_of_the_run_looked_for_is_not_evaluated(write: Write) -> None:
     done = dailies("judge", write(event(looks_for=("video.black",))), "--profile", "feature-picture", "--json")
     rules = orjson.loads(done.stdout)["verdicts"][0]["rules"]
-    assert [rule["outcome"] for rule in rules] == ["pass"] + ["not_evaluated"] * 11
+    assert [rule["outcome"] for rule in rules] == ["pass"] + ["not_evaluated"] * 13
     assert {rule["reason"] for rule in rules[1:]} == {"no task of this run looks for it"}
     assert done.exit_code == 7
 
