@@ -83,7 +83,7 @@ def reactions(
 
 @bench.command()
 def memory(
-    assets: Annotated[int, typer.Option(min=10, help="How many short assets are sent through.")] = 500,
+    assets: Annotated[int, typer.Option(min=0, help="How many short assets are sent through; 0: none.")] = 500,
     hours: Annotated[float, typer.Option(min=0.05, help="Length of the one long asset.")] = 3.0,
     data_dir: common.DataDir = None,
 ) -> None:
@@ -101,5 +101,6 @@ def memory(
         with stack_up(settings, console=console) as bootstrap:
             stack = running(settings.data_dir)
             pids = {p.name: p.pid for p in stack.processes if p.pid is not None and p.role != "kafka"} if stack else {}
-            many(Path(folder), clips, bootstrap, pids, assets=assets, console=console)
+            if assets:
+                many(Path(folder), clips, bootstrap, pids, assets=assets, console=console)
             one(whole, repeats * FRAMES, bootstrap, pids, console=console)
