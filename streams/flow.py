@@ -129,8 +129,20 @@ class Consumer(driver.Consumer):
         """Whether the broker is out of reach: the group has no coordinator, and each heartbeat looks for one."""
         return self._client()._coordinator.coordinator_id is None
 
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: whether there is life in what is read, vitals say.
+
+        The stock detector only logs, and asks every partition for its position, eight times a second. One that has none, as for
+        a moment after it is assigned or sought, is an assertion error, which crashes the consumer.
+        """
+
     def fallen(self) -> BaseException | None:
-        """What ended the client's group membership for good: it would never be assigned anything again, and say nothing."""
+        """What ended the consumer, or its group membership, for good: it would never be assigned anything again, silently.
+
+        A crash should end the worker itself, but may stop halfway on its way up to it.
+        """
+        if self.crashed:
+            return self.crash_reason or RuntimeError("the consumer has crashed")
         coordinator = self._client()._coordinator
         task = getattr(coordinator, "_coordination_task", None)
         return task.exception() if task is not None and task.done() and not task.cancelled() else None

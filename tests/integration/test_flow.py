@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import faust
 import pytest
@@ -212,6 +213,42 @@ def test_a_fetch_that_nobody_awaits_any_more_takes_nothing(lab: Lab) -> None:
             await thread.seek_wait({tp: 0})
             records = await thread.getmany({tp}, timeout=WAIT_SECONDS)
             assert [record.offset for record in records[tp]] == [0, 1, 2, 3, 4]
+
+    asyncio.run(main())
+
+
+def test_a_partition_without_a_position_crashes_nobody_and_a_crash_is_seen(lab: Lab) -> None:
+    """For a moment after it is assigned, or sought, a partition has none; the stock detector of livelocks asks for it."""
+    topic, group = lab.topic("nowhere"), lab.name("nowhere")
+    lab.send(topic, [(b"k", b"first")])
+    seen: list[bytes] = []
+
+    def make() -> faust.App:
+        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
+
+        async def handle(record: Record) -> None:
+            seen.append(record.value)
+
+        app.agent(raw_topic(app, topic.name))(Guard(app, "test", DeadLetters(app)).agent(handle))
+        return app
+
+    async def main() -> None:
+        async with running(make) as app:
+            await until_async(lambda: len(seen) == 1)
+            consumer = cast(flow.Consumer, app.consumer)
+            client = cast(flow.ConsumerThread, consumer._thread)._ensure_consumer()
+            state = client._subscription.subscription.assignment.state_value(TP(topic.name, 0))
+            position, state._position = state._position, None
+            try:
+                with pytest.raises(AssertionError):
+                    consumer.verify_event_path(time.monotonic(), TP(topic.name, 0))
+                await consumer.verify_all_partitions_active()
+            finally:
+                state._position = position
+            assert consumer.fallen() is None
+            consumer._crashed.set()
+            assert isinstance(consumer.fallen(), RuntimeError)
+            consumer._crashed.clear()
 
     asyncio.run(main())
 
