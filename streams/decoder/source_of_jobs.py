@@ -31,6 +31,10 @@ MAX_OPEN = 32
 SESSION_MS = 8_000
 """After so long without a heartbeat a decoder is taken for dead and its jobs go to the others."""
 
+REBALANCE_MS = 30_000
+"""How long a rebalance waits for a member that does not take part in it; the client's own 300 s would hold up all jobs of
+the partitions that move. It is also how long a member may go without a poll, which comes twenty times a second."""
+
 STATISTICS_MS = 1_000
 """How often each client says what it knows of the ends of its logs and of its brokers."""
 
@@ -71,6 +75,7 @@ def consumer_config(bootstrap: Bootstrap) -> dict[str, Any]:
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": SESSION_MS,
         "heartbeat.interval.ms": SESSION_MS // 4,
+        "max.poll.interval.ms": REBALANCE_MS,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
@@ -85,7 +90,12 @@ def _lasting(instance_id: str | None, topic: Topic) -> dict[str, Any]:
     """What makes a member static: it is two members, so the topic is in its name."""
     if instance_id is None:
         return {}
-    return {"group.instance.id": f"{instance_id}-{topic.name}", "session.timeout.ms": STATIC_SESSION_SECONDS * 1000}
+    session = STATIC_SESSION_SECONDS * 1000
+    return {
+        "group.instance.id": f"{instance_id}-{topic.name}",
+        "session.timeout.ms": session,
+        "max.poll.interval.ms": max(REBALANCE_MS, session),
+    }
 
 
 class JobSource:
