@@ -18,7 +18,6 @@ from typing import Any, cast
 
 import aiokafka
 from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
@@ -28,10 +27,8 @@ from streams.log import get_logger
 POLL_SECONDS = 0.01
 """How long the consumer waits before it looks again whether a full buffer has room."""
 
-FETCH_WAIT_MS, IDLE_FETCH_WAIT_MS = 50, 500
-"""How long the broker may hold a fetch back when there is nothing to read: one that leaves partitions out, which wait for the
-next one as soon as they have room, and one that asks for all of them, which ends with the first record.
-"""
+FETCH_WAIT_MS = 50
+"""How long the broker may hold a fetch back when there is nothing to read."""
 
 SERVICE_LOGGER = logging.getLogger("faust.services")
 """Where Faust's own lines about these services go: by default a service logs as its module, and so at our level."""
@@ -175,24 +172,10 @@ class _Fetch:
     """Whether its caller still waits for it."""
 
 
-class _Fetcher(Fetcher):  # type: ignore[misc]  # the client has no types
-    """The client's fetcher, which has one fetch a broker under way at a time; it says how long the broker may hold it back."""
-
-    def _get_actions_per_node(self, assignment: Any) -> Any:
-        left_out = any(tp in self._records or assignment.state_value(tp).paused for tp in assignment.tps)
-        self._fetch_max_wait_ms = FETCH_WAIT_MS if left_out else IDLE_FETCH_WAIT_MS
-        return super()._get_actions_per_node(assignment)
-
-
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The driver's thread; its broker does not hold fetches back, and its fetches leave what nobody waits for."""
 
     logger = SERVICE_LOGGER
-
-    async def on_start(self) -> None:
-        """Start the client, whose fetcher is then ours: the client makes its own by name."""
-        await super().on_start()
-        self._ensure_consumer()._fetcher.__class__ = _Fetcher
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Any]:
         """Records of active partitions, by partition; none after ``timeout`` seconds without any."""
