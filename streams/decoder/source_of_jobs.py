@@ -125,8 +125,7 @@ class JobSource:
         self._changed = threading.Condition()
         self._joined: set[Consumer] = set()
         self._unread: dict[str, int] = {}
-        self._reached: dict[str, bool] = {}
-        self._turned: dict[str, float] = {}
+        self._reached: dict[str, tuple[bool, float]] = {}
         self._clock = clock
         config = {**consumer_config(bootstrap), **overrides}
         self._consumers = {
@@ -147,9 +146,8 @@ class JobSource:
             mine = [facts for number, facts in partitions if self._tracker.owns((topic, int(number)))]
         self._unread[topic] = sum(p["fetchq_cnt"] + max(0, p["hi_offset"] - max(0, p["next_offset"])) for p in mine)
         reached = any(broker["state"] == "UP" for broker in found["brokers"].values())
-        if self._reached.get(topic) is not reached:
-            self._turned[topic] = self._clock()
-        self._reached[topic] = reached
+        if topic not in self._reached or self._reached[topic][0] is not reached:
+            self._reached[topic] = reached, self._clock()
 
     @property
     def behind(self) -> dict[str, int]:
@@ -160,7 +158,7 @@ class JobSource:
     @property
     def away(self) -> bool:
         """Whether no broker is in reach."""
-        return not all(self._reached.values())
+        return not all(reached for reached, _ in self._reached.values())
 
     def _check(self) -> None:
         """A connection to a broker that stood still may come up halfway, and librdkafka then waits on it without end: its
@@ -168,9 +166,9 @@ class JobSource:
         process.
         """
         long_ago = self._clock() - LOST_SECONDS
-        settled = {reached for topic, reached in self._reached.items() if self._turned[topic] <= long_ago}
+        settled = {reached for reached, since in self._reached.values() if since <= long_ago}
         if settled == {True, False}:
-            lost = [topic for topic, reached in self._reached.items() if not reached]
+            lost = [topic for topic, (reached, _) in self._reached.items() if not reached]
             said = f"the client of {', '.join(lost)} reaches no broker, and the other one has for {LOST_SECONDS:.0f} s"
             raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, said))
 

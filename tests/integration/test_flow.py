@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -35,6 +36,17 @@ WORK_SECONDS = 0.02
 @pytest.fixture
 def lab(kafka: Broker, tmp_path: Path) -> Lab:
     return Lab(kafka.bootstrap, tmp_path)
+
+
+def reader(lab: Lab, group: str, topic: str, seen: list[bytes]) -> faust.App:
+    """An app of which the guarded agent notes what it reads."""
+    app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
+
+    async def handle(record: Record) -> None:
+        seen.append(record.value)
+
+    app.agent(raw_topic(app, topic))(Guard(app, "test", DeadLetters(app)).agent(handle))
+    return app
 
 
 def longest_gap(lab: Lab, *, buffer: int, stock: bool, messages: int) -> float:
@@ -104,14 +116,7 @@ def test_a_message_in_work_when_the_worker_crashes_is_not_committed(lab: Lab) ->
 async def _next_value(lab: Lab, group: str, topic: str) -> bytes:
     seen: list[bytes] = []
 
-    def make() -> faust.App:
-        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
-
-        async def handle(record: Record) -> None:
-            seen.append(record.value)
-
-        app.agent(raw_topic(app, topic))(Guard(app, "test", DeadLetters(app)).agent(handle))
-        return app
+    make = partial(reader, lab, group, topic, seen)
 
     async with running(make):
         await until_async(lambda: bool(seen))
@@ -168,15 +173,7 @@ def test_what_is_fetched_around_a_seek_is_read_again(lab: Lab, monkeypatch: pyte
 
     monkeypatch.setattr(driver.Consumer, "_wait_next_records", wait_next_records)
 
-    def make() -> faust.App:
-        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
-        guard = Guard(app, "test", DeadLetters(app))
-
-        async def handle(record: Record) -> None:
-            handled.append(record.value)
-
-        app.agent(raw_topic(app, topic.name))(guard.agent(handle))
-        return app
+    make = partial(reader, lab, group, topic.name, handled)
 
     lab.run(make, lambda: handled[-1:] == [b"4"])
     assert seeks
@@ -189,14 +186,7 @@ def test_a_fetch_that_nobody_awaits_any_more_takes_nothing(lab: Lab) -> None:
     lab.send(topic, [(b"k", b"%d" % n) for n in range(5)])
     seen: list[bytes] = []
 
-    def make() -> faust.App:
-        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
-
-        async def handle(record: Record) -> None:
-            seen.append(record.value)
-
-        app.agent(raw_topic(app, topic.name))(Guard(app, "test", DeadLetters(app)).agent(handle))
-        return app
+    make = partial(reader, lab, group, topic.name, seen)
 
     async def main() -> None:
         async with running(make) as app:
@@ -223,14 +213,7 @@ def test_a_partition_without_a_position_crashes_nobody_and_a_crash_is_seen(lab: 
     lab.send(topic, [(b"k", b"first")])
     seen: list[bytes] = []
 
-    def make() -> faust.App:
-        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
-
-        async def handle(record: Record) -> None:
-            seen.append(record.value)
-
-        app.agent(raw_topic(app, topic.name))(Guard(app, "test", DeadLetters(app)).agent(handle))
-        return app
+    make = partial(reader, lab, group, topic.name, seen)
 
     async def main() -> None:
         async with running(make) as app:
