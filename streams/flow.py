@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import aiokafka
@@ -165,38 +166,47 @@ class Consumer(driver.Consumer):
         return offset
 
 
+@dataclass
 class _Fetch:
     """One fetch on its way through the consumer's thread."""
 
-    awaited = True
+    partitions: set[TP] | None
+    """The consumer's active partitions, of which it takes."""
+    seeks: int
+    """How often the consumer had gone back to the committed offsets."""
+    awaited: bool = True
     """Whether its caller still waits for it."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """The driver's thread; its broker does not hold fetches back, and its fetches leave what nobody waits for."""
+    """The driver's thread; its broker does not hold fetches back, and its fetches leave what would be thrown away."""
 
     logger = SERVICE_LOGGER
+    consumer: Consumer
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Any]:
         """Records of active partitions, by partition; none after ``timeout`` seconds without any."""
-        fetch = _Fetch()
+        fetch = _Fetch(active_partitions, self.consumer._seeks)
         try:
-            return cast(Mapping[TP, Any], await self.call_thread(self._take, fetch, active_partitions, timeout))
+            return cast(Mapping[TP, Any], await self.call_thread(self._take, fetch, timeout))
         finally:
             fetch.awaited = False
 
-    async def _take(self, fetch: _Fetch, active_partitions: set[TP], timeout: float) -> Mapping[TP, Any]:
-        """What the stock thread takes, put back if the caller has gone.
+    async def _take(self, fetch: _Fetch, timeout: float) -> Mapping[TP, Any]:
+        """What the stock thread takes, but for what its caller would throw away: that is put back.
 
-        A rebalance cancels the caller only: its fetch goes on in this thread, and could take for nobody what comes after the
-        next seek. Records of a table's changelog would then be missing from the table, or be waited for without end.
+        A fetch goes on in this thread whatever happens to its caller, through a rebalance and past the next seek. Taken then,
+        the first records of a table's changelog would be missing from the table, or be waited for without end. The active
+        partitions are a set that others change: once it is empty, the stock fetch takes from all partitions.
         """
         client = self._ensure_consumer()
-        records: Mapping[TP, Any] = await self._fetch_records(client, active_partitions, timeout, client._max_poll_records)
-        if not fetch.awaited:
-            for tp, found in records.items():
+        records = await self._fetch_records(client, fetch.partitions, timeout, client._max_poll_records)
+        wanted = fetch.awaited and self.consumer.flow_active and fetch.seeks == self.consumer._seeks
+        kept = {tp: found for tp, found in records.items() if wanted and (fetch.partitions is None or tp in fetch.partitions)}
+        for tp, found in records.items():
+            if tp not in kept:
                 client.seek(tp, found[0].offset)
-        return records
+        return kept
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         # The driver hard-codes 1500 ms; the client reads this attribute when it starts, which is later.

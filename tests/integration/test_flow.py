@@ -180,9 +180,10 @@ def test_what_is_fetched_around_a_seek_is_read_again(lab: Lab, monkeypatch: pyte
     assert handled == [b"%d" % n for n in range(committed or 0, 5)]
 
 
-def test_a_fetch_that_nobody_awaits_any_more_takes_nothing(lab: Lab) -> None:
-    """A rebalance cancels the fetcher alone: its fetch goes on in the consumer's thread, past the seek of a recovery."""
-    topic, group = lab.topic("cancelled"), lab.name("cancelled")
+@pytest.mark.parametrize("what", ["its caller is cancelled", "the flow stops", "its partitions are paused", "all go back"])
+def test_a_fetch_takes_nothing_that_would_be_thrown_away(lab: Lab, what: str) -> None:
+    """It goes on in the consumer's thread through a rebalance, past the seek of a table's recovery."""
+    topic, group = lab.topic("overtaken"), lab.name("overtaken")
     lab.send(topic, [(b"k", b"%d" % n) for n in range(5)])
     seen: list[bytes] = []
 
@@ -191,16 +192,27 @@ def test_a_fetch_that_nobody_awaits_any_more_takes_nothing(lab: Lab) -> None:
     async def main() -> None:
         async with running(make) as app:
             await until_async(lambda: len(seen) == 5)
-            thread = app.consumer._thread  # type: ignore[attr-defined]
+            consumer = cast(flow.Consumer, app.consumer)
+            thread = cast(flow.ConsumerThread, consumer._thread)
             waiters = thread._ensure_consumer()._fetcher._fetch_waiters
             await app._stop_fetcher()
             await until_async(lambda: not waiters)
             tp = TP(topic.name, 0)
-            fetch = asyncio.ensure_future(thread.getmany({tp}, timeout=WAIT_SECONDS))
+            active = {tp}
+            fetch = asyncio.ensure_future(thread.getmany(active, timeout=WAIT_SECONDS))
             await until_async(lambda: bool(waiters))
-            fetch.cancel()
-            await asyncio.wait([fetch])
+            if what == "its caller is cancelled":
+                fetch.cancel()
+            elif what == "the flow stops":
+                consumer.stop_flow()
+            elif what == "its partitions are paused":
+                active.clear()
+            else:
+                await consumer.perform_seek()
             await thread.seek_wait({tp: 0})
+            await asyncio.wait([fetch])
+            assert fetch.cancelled() or fetch.result() == {}
+            consumer.resume_flow()
             records = await thread.getmany({tp}, timeout=WAIT_SECONDS)
             assert [record.offset for record in records[tp]] == [0, 1, 2, 3, 4]
 
