@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import aiokafka
 from aiokafka.client import AIOKafkaClient
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
@@ -28,8 +29,10 @@ from streams.log import get_logger
 POLL_SECONDS = 0.01
 """How long the consumer waits before it looks again whether a full buffer has room."""
 
-FETCH_WAIT_MS = 50
-"""How long the broker may hold a fetch back when there is nothing to read."""
+FETCH_WAIT_MS, IDLE_FETCH_WAIT_MS = 50, 500
+"""How long the broker may hold a fetch back when there is nothing to read: one that leaves partitions out, which wait for the
+next one as soon as they have room, and one that asks for all of them, which ends with the first record.
+"""
 
 SERVICE_LOGGER = logging.getLogger("faust.services")
 """Where Faust's own lines about these services go: by default a service logs as its module, and so at our level."""
@@ -170,12 +173,21 @@ class Consumer(driver.Consumer):
 class _Fetch:
     """One fetch on its way through the consumer's thread."""
 
-    partitions: set[TP] | None
+    partitions: set[TP]
     """The consumer's active partitions, of which it takes."""
     seeks: int
     """How often the consumer had gone back to the committed offsets."""
     awaited: bool = True
     """Whether its caller still waits for it."""
+
+
+class _Fetcher(Fetcher):  # type: ignore[misc]  # the client has no types
+    """The client's fetcher, which has one fetch a broker under way at a time; it says how long the broker may hold it back."""
+
+    def _get_actions_per_node(self, assignment: Any) -> Any:
+        left_out = any(tp in self._records or assignment.state_value(tp).paused for tp in assignment.tps)
+        self._fetch_max_wait_ms = FETCH_WAIT_MS if left_out else IDLE_FETCH_WAIT_MS
+        return super()._get_actions_per_node(assignment)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -184,9 +196,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     logger = SERVICE_LOGGER
     consumer: Consumer
 
+    async def on_start(self) -> None:
+        """Start the client, whose fetcher is then ours: the client makes its own by name."""
+        await super().on_start()
+        self._ensure_consumer()._fetcher.__class__ = _Fetcher
+
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Any]:
         """Records of active partitions, by partition; none after ``timeout`` seconds without any."""
-        fetch = _Fetch(active_partitions, self.consumer._seeks)
+        fetch = _Fetch(cast(set[TP], active_partitions), self.consumer._seeks)  # none only in an app that is no member
         try:
             return cast(Mapping[TP, Any], await self.call_thread(self._take, fetch, timeout))
         finally:
@@ -202,7 +219,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         client = self._ensure_consumer()
         records = await self._fetch_records(client, fetch.partitions, timeout, client._max_poll_records)
         wanted = fetch.awaited and self.consumer.flow_active and fetch.seeks == self.consumer._seeks
-        kept = {tp: found for tp, found in records.items() if wanted and (fetch.partitions is None or tp in fetch.partitions)}
+        kept = {tp: found for tp, found in records.items() if wanted and tp in fetch.partitions}
         for tp, found in records.items():
             if tp not in kept:
                 client.seek(tp, found[0].offset)
