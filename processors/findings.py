@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 
 class Phase(StrEnum):
@@ -18,6 +18,31 @@ class Phase(StrEnum):
     """Its end is known; it will not change any more."""
     WITHDRAWN = "withdrawn"
     """What came later shows that it is something else."""
+
+
+class StretchOfRows(Protocol):
+    """A stretch of pictures, half-open."""
+
+    @property
+    def start(self) -> int:
+        """Raw ticks."""
+
+    @property
+    def end(self) -> int:
+        """Raw ticks."""
+
+    @property
+    def row(self) -> int:
+        """The first frame's number."""
+
+    @property
+    def end_row(self) -> int:
+        """The number of the frame behind the last one."""
+
+
+def shortly(value: float) -> str:
+    """A number for people, with two decimals at most."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +64,29 @@ class FindingDraft:
     area: tuple[int, int, int, int] | None = None
     start_row: int | None = None
     end_row: int | None = None
+
+    @classmethod
+    def of_rows(
+        cls,
+        code: str,
+        found: StretchOfRows,
+        value: float,
+        unit: str,
+        text: str,
+        area: tuple[int, int, int, int] | None = None,
+    ) -> FindingDraft:
+        """A finding in pictures that spans ``found``."""
+        return cls(
+            code=code,
+            start=found.start,
+            end=found.end,
+            value=value,
+            unit=unit,
+            text=text,
+            area=area,
+            start_row=found.row,
+            end_row=found.end_row,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the inverse is :meth:`from_json`."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import aiokafka
@@ -129,8 +130,20 @@ class Consumer(driver.Consumer):
         """Whether the broker is out of reach: the group has no coordinator, and each heartbeat looks for one."""
         return self._client()._coordinator.coordinator_id is None
 
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: whether there is life in what is read, vitals say.
+
+        The stock detector only logs, and asks every partition for its position, eight times a second. One that has none, as for
+        a moment after it is assigned or sought, is an assertion error, which crashes the consumer.
+        """
+
     def fallen(self) -> BaseException | None:
-        """What ended the client's group membership for good: it would never be assigned anything again, and say nothing."""
+        """What ended the consumer, or its group membership, for good: it would never be assigned anything again, silently.
+
+        A crash should end the worker itself, but may stop halfway on its way up to it.
+        """
+        if self.crashed:
+            return self.crash_reason or RuntimeError("the consumer has crashed")
         coordinator = self._client()._coordinator
         task = getattr(coordinator, "_coordination_task", None)
         return task.exception() if task is not None and task.done() and not task.cancelled() else None
@@ -156,10 +169,15 @@ class Consumer(driver.Consumer):
         return offset
 
 
+@dataclass
 class _Fetch:
     """One fetch on its way through the consumer's thread."""
 
-    awaited = True
+    partitions: set[TP]
+    """The consumer's active partitions, of which it takes."""
+    seeks: int
+    """How often the consumer had gone back to the committed offsets."""
+    awaited: bool = True
     """Whether its caller still waits for it."""
 
 
@@ -173,9 +191,10 @@ class _Fetcher(Fetcher):  # type: ignore[misc]  # the client has no types
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """The driver's thread; its broker does not hold fetches back, and its fetches leave what nobody waits for."""
+    """The driver's thread; its broker does not hold fetches back, and its fetches leave what would be thrown away."""
 
     logger = SERVICE_LOGGER
+    consumer: Consumer
 
     async def on_start(self) -> None:
         """Start the client, whose fetcher is then ours: the client makes its own by name."""
@@ -184,24 +203,27 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Any]:
         """Records of active partitions, by partition; none after ``timeout`` seconds without any."""
-        fetch = _Fetch()
+        fetch = _Fetch(cast(set[TP], active_partitions), self.consumer._seeks)  # none only in an app that is no member
         try:
-            return cast(Mapping[TP, Any], await self.call_thread(self._take, fetch, active_partitions, timeout))
+            return cast(Mapping[TP, Any], await self.call_thread(self._take, fetch, timeout))
         finally:
             fetch.awaited = False
 
-    async def _take(self, fetch: _Fetch, active_partitions: set[TP], timeout: float) -> Mapping[TP, Any]:
-        """What the stock thread takes, put back if the caller has gone.
+    async def _take(self, fetch: _Fetch, timeout: float) -> Mapping[TP, Any]:
+        """What the stock thread takes, but for what its caller would throw away: that is put back.
 
-        A rebalance cancels the caller only: its fetch goes on in this thread, and could take for nobody what comes after the
-        next seek. Records of a table's changelog would then be missing from the table, or be waited for without end.
+        A fetch goes on in this thread whatever happens to its caller, through a rebalance and past the next seek. Taken then,
+        the first records of a table's changelog would be missing from the table, or be waited for without end. The active
+        partitions are a set that others change: once it is empty, the stock fetch takes from all partitions.
         """
         client = self._ensure_consumer()
-        records: Mapping[TP, Any] = await self._fetch_records(client, active_partitions, timeout, client._max_poll_records)
-        if not fetch.awaited:
-            for tp, found in records.items():
+        records = await self._fetch_records(client, fetch.partitions, timeout, client._max_poll_records)
+        wanted = fetch.awaited and self.consumer.flow_active and fetch.seeks == self.consumer._seeks
+        kept = {tp: found for tp, found in records.items() if wanted and tp in fetch.partitions}
+        for tp, found in records.items():
+            if tp not in kept:
                 client.seek(tp, found[0].offset)
-        return records
+        return kept
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         # The driver hard-codes 1500 ms; the client reads this attribute when it starts, which is later.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -149,25 +148,8 @@ def natives(frames: Iterable[Luma], *, interlaced: bool = False, first: int = 0)
 
 
 def analyse(frames: list[NativeFrame], cuts: Iterable[int] = (), chunk: Callable[[], int] = lambda: 1 << 30) -> list[Signals]:
-    """The task's signals of frames that are decoded in segments beginning at ``cuts``, in chunks of ``chunk()`` rows."""
-    edges = [0, *sorted(set(cuts) - {0, len(frames)}), len(frames)]
-    found: list[Signals] = []
-    for low, high in itertools.pairwise(edges):
-        analyser, row = TASK.open(picture.job(picture.CLOCK, low)), low
-        for frame in frames[low:high]:
-            analyser.feed(frame, owned=True)
-        for frame in frames[high:]:
-            if not analyser.hungry():
-                break
-            analyser.feed(frame, owned=False)
-        if analyser.hungry():
-            analyser.close()
-        while row < high:
-            rows = max(1, min(chunk(), analyser.ready()))
-            arrays, observations = analyser.take(rows)
-            found.append(Signals.from_bytes(Signals(row, rows, arrays, observations).to_bytes()))
-            row += rows
-    return found
+    """:func:`tests.picture.analyse` of the task ``scan``."""
+    return picture.analyse(frames, cuts, chunk, task=TASK)
 
 
 def folded(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from processors.decode.frame import NativeFrame
 from processors.findings import FindingDraft
-from processors.tasks.base import FoldRun, Outcome, StreamContext, StreamEnd
+from processors.tasks.base import DecodeTask, FoldRun, Outcome, StreamContext, StreamEnd
 from processors.tasks.native_picture import TASK
 from schemas.cell import Signals
 from schemas.clock import Clock
@@ -75,13 +75,17 @@ def job(clock: Clock = CLOCK, first_frame: int = 0) -> Job:
 
 
 def analyse(
-    frames: Sequence[NativeFrame], cuts: Iterable[int] = (), chunk: Callable[[], int] = lambda: 1 << 30, clock: Clock = CLOCK
+    frames: Sequence[NativeFrame],
+    cuts: Iterable[int] = (),
+    chunk: Callable[[], int] = lambda: 1 << 30,
+    clock: Clock = CLOCK,
+    task: DecodeTask = TASK,
 ) -> list[Signals]:
     """The task's signals of frames that are decoded in segments beginning at ``cuts``, in chunks of ``chunk()`` rows."""
     edges = [0, *sorted(set(cuts) - {0, len(frames)}), len(frames)]
     found: list[Signals] = []
     for low, high in itertools.pairwise(edges):
-        analyser, row = TASK.open(job(clock, low)), low
+        analyser, row = task.open(job(clock, low)), low
         for frame in frames[low:high]:
             analyser.feed(frame, owned=True)
         for frame in frames[high:]:

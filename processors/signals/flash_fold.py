@@ -114,16 +114,8 @@ class FlashFold:
         return [FoldEvent(phase, self._draft(code, interval)) for phase, interval in heard]
 
     def _draft(self, code: str, found: Interval) -> FindingDraft:
-        return FindingDraft(
-            code=code,
-            start=found.start,
-            end=found.end,
-            value=found.peak,
-            unit=self.model.units[code],
-            text=self.model.text(code, found.peak),
-            start_row=found.row,
-            end_row=found.end_row,
-        )
+        text = self.model.text(code, found.peak)
+        return FindingDraft.of_rows(code, found, found.peak, self.model.units[code], text)
 
 
 def _rule(clock: Clock) -> IntervalRule:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.findings import FindingDraft, FoldEvent, Phase
+from processors.findings import FindingDraft, FoldEvent, Phase, shortly
 from processors.signals import flash_frame
 from processors.signals.bars import Bars, BarsRow, BarsRule, Stretch
 from processors.signals.flash_frame import Flash, FlashState
@@ -33,6 +33,8 @@ TEMPLATE_SECONDS = 1.0
 ILLEGAL_SHARE, ILLEGAL_ROWS, ILLEGAL_BRIDGE = 0.01, 5, 1.0
 """Levels are out of range where more than 1 % of the samples are (EBU R103), in at least five frames with pauses of up to
 1 s between them."""
+
+_draft = FindingDraft.of_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,19 +217,19 @@ class _Work:
 
     def _black(self, found: Interval) -> FindingDraft:
         seconds = self.clock.seconds(found.end - found.start)
-        return _draft("video.black", found, seconds, "s", f"Black for {_short(seconds)} s")
+        return _draft("video.black", found, seconds, "s", f"Black for {shortly(seconds)} s")
 
     def _bars_shown(self, found: Interval) -> FindingDraft:
         seconds = self.clock.seconds(found.end - found.start)
-        return _draft("video.bars", found, seconds, "s", f"Colour bars for {_short(seconds)} s")
+        return _draft("video.bars", found, seconds, "s", f"Colour bars for {shortly(seconds)} s")
 
     def _slate(self, found: Interval) -> FindingDraft:
         seconds = self.clock.seconds(found.end - found.start)
-        return _draft("video.slate", found, seconds, "s", f"A slate for {_short(seconds)} s after the bars")
+        return _draft("video.slate", found, seconds, "s", f"A slate for {shortly(seconds)} s after the bars")
 
     def _frozen(self, found: Interval) -> FindingDraft:
         seconds = self.clock.seconds(found.end - found.start)
-        return _draft("video.freeze", found, seconds, "s", f"The picture stands still for {_short(seconds)} s")
+        return _draft("video.freeze", found, seconds, "s", f"The picture stands still for {shortly(seconds)} s")
 
 
 def _same_size(signals: Signals) -> list[tuple[int, int]]:
@@ -238,27 +240,6 @@ def _same_size(signals: Signals) -> list[tuple[int, int]]:
 
 def _event(phase: Phase, finding: FindingDraft) -> FoldEvent:
     return FoldEvent(phase, finding)
-
-
-def _draft(
-    code: str,
-    found: Interval | Flash | Stretch,
-    value: float,
-    unit: str,
-    text: str,
-    area: tuple[int, int, int, int] | None = None,
-) -> FindingDraft:
-    return FindingDraft(
-        code=code,
-        start=found.start,
-        end=found.end,
-        value=value,
-        unit=unit,
-        text=text,
-        area=area,
-        start_row=found.row,
-        end_row=found.end_row,
-    )
 
 
 def _illegal(found: Interval) -> FindingDraft:
@@ -279,7 +260,3 @@ def _letterbox(found: Stretch, width: int, height: int) -> FindingDraft:
     area = (left, top, right - left, bottom - top)
     text = f"{name}: active picture {area[2]}x{area[3]} at {left},{top} of {width}x{height}"
     return _draft("video.letterbox", found, 1 - area[2] * area[3] / (width * height), "ratio", text, area)
-
-
-def _short(seconds: float) -> str:
-    return f"{seconds:.2f}".rstrip("0").rstrip(".")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from processors.findings import FindingDraft
+from processors.findings import FindingDraft, shortly
 from processors.signals.scan_cadence import Cadence
 from processors.signals.scan_rows import BOTTOM_FIRST, FRAMES, TOP_FIRST
 from processors.signals.scan_runs import Run
 from processors.signals.scan_stutter import Repeat
 from processors.tasks.base import StreamContext
-from schemas.clock import Clock
 
 FIELD_RATE = 40
 """From so many frames a second on pictures are repeated as fields are elsewhere: 2:3 and 2:2 are pulldown then."""
 SPLIT = 1.1
 """Fields that fit those of the neighbouring frames so many times better than each other are of one picture with them."""
 
+_draft = FindingDraft.of_rows
 _ORDERS = {TOP_FIRST: "top field first", BOTTOM_FIRST: "bottom field first"}
 _DECLARED = {
     "progressive": FRAMES,
@@ -35,12 +35,12 @@ def scanned(stream: StreamContext, order: int, run: Run, before: int) -> list[Fi
 
     ``before`` is the order of the last such run, 0 without one.
     """
-    length = _seconds(stream.clock, run.start, run.end)
+    length = stream.clock.seconds(run.end - run.start)
     if run.own > SPLIT * run.near:
-        text = f"2:2 pulldown, fields of one picture in two frames, {_ORDERS[order]}, for {_short(length)} s"
+        text = f"2:2 pulldown, fields of one picture in two frames, {_ORDERS[order]}, for {shortly(length)} s"
         found = [_draft("video.telecine", run, length, "s", text)]
     else:
-        text = f"Interlaced, {_ORDERS[order]}, for {_short(length)} s"
+        text = f"Interlaced, {_ORDERS[order]}, for {shortly(length)} s"
         found = [_draft("video.interlaced", run, length, "s", text)]
     contradiction = contradicts(stream, order, interlaced=run.interlaced) or _changed(order, before)
     return found if contradiction is None else [*found, _draft("video.field_order", run, length, "s", contradiction)]
@@ -48,15 +48,15 @@ def scanned(stream: StreamContext, order: int, run: Run, before: int) -> list[Fi
 
 def as_fields(stream: StreamContext, run: Run) -> list[FindingDraft]:
     """A run of progressive frames that call themselves interlaced."""
-    length = _seconds(stream.clock, run.start, run.end)
-    text = f"2:2 pulldown, progressive pictures in interlaced frames, for {_short(length)} s"
+    length = stream.clock.seconds(run.end - run.start)
+    text = f"2:2 pulldown, progressive pictures in interlaced frames, for {shortly(length)} s"
     return [_draft("video.telecine", run, length, "s", text)]
 
 
 def repeating(stream: StreamContext, found: Cadence) -> list[FindingDraft]:
     """A stretch with a cadence of repeated fields or frames."""
     rate = Fraction(*stream.clock.frame_rate) if stream.clock.frame_rate else None
-    length = _seconds(stream.clock, found.start, found.end)
+    length = stream.clock.seconds(found.end - found.start)
     what = found.what
     pulldown = what.fields or (":" in what.name and rate is not None and rate >= FIELD_RATE)
     rates = "" if rate is None else f", {_rate(rate * what.pictures / len(what.cycle))} pictures a second in {_rate(rate)}"
@@ -66,7 +66,7 @@ def repeating(stream: StreamContext, found: Cadence) -> list[FindingDraft]:
         text = f"Frames repeat, {name}{rates}{times}"
         return [_draft("video.duplicate_frames", found, float(found.repeats), "frames", text)]
     name = what.name if what.fields else f"{what.name} pulldown by whole frames"
-    drafts = [_draft("video.telecine", found, length, "s", f"{name}{rates}, for {_short(length)} s{times}")]
+    drafts = [_draft("video.telecine", found, length, "s", f"{name}{rates}, for {shortly(length)} s{times}")]
     contradiction = contradicts(stream, what.order, interlaced=True) if what.fields else None
     return drafts if contradiction is None else [*drafts, _draft("video.field_order", found, length, "s", contradiction)]
 
@@ -87,27 +87,6 @@ def contradicts(stream: StreamContext, order: int, *, interlaced: bool) -> str |
 
 def _changed(order: int, before: int) -> str | None:
     return f"Changes from {_ORDERS[before]} to {_ORDERS[order]}" if before and before != order else None
-
-
-def _draft(code: str, found: Run | Cadence | Repeat, value: float, unit: str, text: str) -> FindingDraft:
-    return FindingDraft(
-        code=code,
-        start=found.start,
-        end=found.end,
-        value=value,
-        unit=unit,
-        text=text,
-        start_row=found.row,
-        end_row=found.end_row,
-    )
-
-
-def _seconds(clock: Clock, start: int, end: int) -> float:
-    return clock.seconds(end - start)
-
-
-def _short(seconds: float) -> str:
-    return f"{seconds:.2f}".rstrip("0").rstrip(".")
 
 
 def _rate(rate: Fraction) -> str:

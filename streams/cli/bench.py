@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from streams.cli import common
 from streams.local.session import stack_up
 from streams.local.state import running
+from streams.settings import Settings
 
 bench = typer.Typer(help="Measure this machine. Results are checked before a figure is printed.", no_args_is_help=True)
 
@@ -19,6 +22,15 @@ Seconds = Annotated[int, typer.Option("--seconds", min=4, help="Length of the 10
 Clip = Annotated[
     Path | None, typer.Option("--clip", help="Use a copy of this file instead.", exists=True, dir_okay=False, resolve_path=True)
 ]
+
+
+@contextmanager
+def _clip(settings: Settings, seconds: int, source: Path | None, console: Console) -> Iterator[Path]:
+    """The clip that is timed, in a folder of its own for as long as it is needed."""
+    from bench.clip import render_clip
+
+    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder:
+        yield render_clip(Path(folder), settings.data_dir, seconds=seconds, source=source, console=console)
 
 
 @bench.command()
@@ -30,18 +42,15 @@ def speed(
     data_dir: common.DataDir = None,
 ) -> None:
     """Time ffmpeg decode-only, PyAV decode-only, `analyse` and the pipeline on one clip."""
-    from bench.clip import render_clip
     from bench.pipeline import LIGHT, compare
 
     console = Console()
     settings = common.settings(data_dir=data_dir)
     wanted = tuple(t.strip() for t in tasks.split(",")) if tasks else LIGHT
-    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder:
-        ours = render_clip(Path(folder), settings.data_dir, seconds=seconds, source=clip, console=console)
-        with stack_up(settings, console=console) as bootstrap:
-            stack = running(settings.data_dir)
-            pids = [p.pid for p in stack.processes if p.pid is not None] if stack else []
-            compare(ours, bootstrap, pids, rounds=rounds, tasks=wanted, console=console)
+    with _clip(settings, seconds, clip, console) as ours, stack_up(settings, console=console) as bootstrap:
+        stack = running(settings.data_dir)
+        pids = [p.pid for p in stack.processes if p.pid is not None] if stack else []
+        compare(ours, bootstrap, pids, rounds=rounds, tasks=wanted, console=console)
 
 
 @bench.command()
@@ -52,13 +61,11 @@ def picture(
     data_dir: common.DataDir = None,
 ) -> None:
     """Time what the native picture tasks add to decoding, in CPU time: no stack, one process, one thread."""
-    from bench.clip import render_clip
     from bench.picture import NATIVE_TASKS, measure
 
     console = Console()
     settings = common.settings(data_dir=data_dir)
-    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder:
-        ours = render_clip(Path(folder), settings.data_dir, seconds=seconds, source=clip, console=console)
+    with _clip(settings, seconds, clip, console) as ours:
         measure(ours, rounds=rounds, tasks=NATIVE_TASKS, console=console)
 
 
@@ -70,20 +77,17 @@ def reactions(
     data_dir: common.DataDir = None,
 ) -> None:
     """Time every reaction from the chunk that brings it about, while uploads come at half of what the stack can do."""
-    from bench.clip import render_clip
     from bench.reactions import measure
 
     console = Console()
     settings = common.settings(data_dir=data_dir)
-    with tempfile.TemporaryDirectory(prefix="dailies-bench-") as folder:
-        ours = render_clip(Path(folder), settings.data_dir, seconds=seconds, source=clip, console=console)
-        with stack_up(settings, console=console) as bootstrap:
-            measure(ours, bootstrap, uploads=uploads, console=console)
+    with _clip(settings, seconds, clip, console) as ours, stack_up(settings, console=console) as bootstrap:
+        measure(ours, bootstrap, uploads=uploads, console=console)
 
 
 @bench.command()
 def memory(
-    assets: Annotated[int, typer.Option(min=10, help="How many short assets are sent through.")] = 500,
+    assets: Annotated[int, typer.Option(min=0, help="How many short assets are sent through; 0: none.")] = 500,
     hours: Annotated[float, typer.Option(min=0.05, help="Length of the one long asset.")] = 3.0,
     data_dir: common.DataDir = None,
 ) -> None:
@@ -101,5 +105,6 @@ def memory(
         with stack_up(settings, console=console) as bootstrap:
             stack = running(settings.data_dir)
             pids = {p.name: p.pid for p in stack.processes if p.pid is not None and p.role != "kafka"} if stack else {}
-            many(Path(folder), clips, bootstrap, pids, assets=assets, console=console)
+            if assets:
+                many(Path(folder), clips, bootstrap, pids, assets=assets, console=console)
             one(whole, repeats * FRAMES, bootstrap, pids, console=console)

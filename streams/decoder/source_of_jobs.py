@@ -31,6 +31,10 @@ MAX_OPEN = 32
 SESSION_MS = 8_000
 """After so long without a heartbeat a decoder is taken for dead and its jobs go to the others."""
 
+REBALANCE_MS = 30_000
+"""How long a rebalance waits for a member that does not take part in it; the client's own 300 s would hold up all jobs of
+the partitions that move. It is also how long a member may go without a poll, which comes twenty times a second."""
+
 STATISTICS_MS = 1_000
 """How often each client says what it knows of the ends of its logs and of its brokers."""
 
@@ -71,6 +75,7 @@ def consumer_config(bootstrap: Bootstrap) -> dict[str, Any]:
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": SESSION_MS,
         "heartbeat.interval.ms": SESSION_MS // 4,
+        "max.poll.interval.ms": REBALANCE_MS,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
@@ -85,7 +90,12 @@ def _lasting(instance_id: str | None, topic: Topic) -> dict[str, Any]:
     """What makes a member static: it is two members, so the topic is in its name."""
     if instance_id is None:
         return {}
-    return {"group.instance.id": f"{instance_id}-{topic.name}", "session.timeout.ms": STATIC_SESSION_SECONDS * 1000}
+    session = STATIC_SESSION_SECONDS * 1000
+    return {
+        "group.instance.id": f"{instance_id}-{topic.name}",
+        "session.timeout.ms": session,
+        "max.poll.interval.ms": max(REBALANCE_MS, session),
+    }
 
 
 class JobSource:
@@ -115,8 +125,7 @@ class JobSource:
         self._changed = threading.Condition()
         self._joined: set[Consumer] = set()
         self._unread: dict[str, int] = {}
-        self._reached: dict[str, bool] = {}
-        self._turned: dict[str, float] = {}
+        self._reached: dict[str, tuple[bool, float]] = {}
         self._clock = clock
         config = {**consumer_config(bootstrap), **overrides}
         self._consumers = {
@@ -137,9 +146,8 @@ class JobSource:
             mine = [facts for number, facts in partitions if self._tracker.owns((topic, int(number)))]
         self._unread[topic] = sum(p["fetchq_cnt"] + max(0, p["hi_offset"] - max(0, p["next_offset"])) for p in mine)
         reached = any(broker["state"] == "UP" for broker in found["brokers"].values())
-        if self._reached.get(topic) is not reached:
-            self._turned[topic] = self._clock()
-        self._reached[topic] = reached
+        if topic not in self._reached or self._reached[topic][0] is not reached:
+            self._reached[topic] = reached, self._clock()
 
     @property
     def behind(self) -> dict[str, int]:
@@ -150,7 +158,7 @@ class JobSource:
     @property
     def away(self) -> bool:
         """Whether no broker is in reach."""
-        return not all(self._reached.values())
+        return not all(reached for reached, _ in self._reached.values())
 
     def _check(self) -> None:
         """A connection to a broker that stood still may come up halfway, and librdkafka then waits on it without end: its
@@ -158,9 +166,9 @@ class JobSource:
         process.
         """
         long_ago = self._clock() - LOST_SECONDS
-        settled = {reached for topic, reached in self._reached.items() if self._turned[topic] <= long_ago}
+        settled = {reached for reached, since in self._reached.values() if since <= long_ago}
         if settled == {True, False}:
-            lost = [topic for topic, reached in self._reached.items() if not reached]
+            lost = [topic for topic, (reached, _) in self._reached.items() if not reached]
             said = f"the client of {', '.join(lost)} reaches no broker, and the other one has for {LOST_SECONDS:.0f} s"
             raise KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN, said))
 

@@ -6,7 +6,9 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import faust
 import pytest
@@ -34,6 +36,17 @@ WORK_SECONDS = 0.02
 @pytest.fixture
 def lab(kafka: Broker, tmp_path: Path) -> Lab:
     return Lab(kafka.bootstrap, tmp_path)
+
+
+def reader(lab: Lab, group: str, topic: str, seen: list[bytes]) -> faust.App:
+    """An app of which the guarded agent notes what it reads."""
+    app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
+
+    async def handle(record: Record) -> None:
+        seen.append(record.value)
+
+    app.agent(raw_topic(app, topic))(Guard(app, "test", DeadLetters(app)).agent(handle))
+    return app
 
 
 def longest_gap(lab: Lab, *, buffer: int, stock: bool, messages: int) -> float:
@@ -103,14 +116,7 @@ def test_a_message_in_work_when_the_worker_crashes_is_not_committed(lab: Lab) ->
 async def _next_value(lab: Lab, group: str, topic: str) -> bytes:
     seen: list[bytes] = []
 
-    def make() -> faust.App:
-        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
-
-        async def handle(record: Record) -> None:
-            seen.append(record.value)
-
-        app.agent(raw_topic(app, topic))(Guard(app, "test", DeadLetters(app)).agent(handle))
-        return app
+    make = partial(reader, lab, group, topic, seen)
 
     async with running(make):
         await until_async(lambda: bool(seen))
@@ -167,51 +173,77 @@ def test_what_is_fetched_around_a_seek_is_read_again(lab: Lab, monkeypatch: pyte
 
     monkeypatch.setattr(driver.Consumer, "_wait_next_records", wait_next_records)
 
-    def make() -> faust.App:
-        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
-        guard = Guard(app, "test", DeadLetters(app))
-
-        async def handle(record: Record) -> None:
-            handled.append(record.value)
-
-        app.agent(raw_topic(app, topic.name))(guard.agent(handle))
-        return app
+    make = partial(reader, lab, group, topic.name, handled)
 
     lab.run(make, lambda: handled[-1:] == [b"4"])
     assert seeks
     assert handled == [b"%d" % n for n in range(committed or 0, 5)]
 
 
-def test_a_fetch_that_nobody_awaits_any_more_takes_nothing(lab: Lab) -> None:
-    """A rebalance cancels the fetcher alone: its fetch goes on in the consumer's thread, past the seek of a recovery."""
-    topic, group = lab.topic("cancelled"), lab.name("cancelled")
+@pytest.mark.parametrize("what", ["its caller is cancelled", "the flow stops", "its partitions are paused", "all go back"])
+def test_a_fetch_takes_nothing_that_would_be_thrown_away(lab: Lab, what: str) -> None:
+    """It goes on in the consumer's thread through a rebalance, past the seek of a table's recovery."""
+    topic, group = lab.topic("overtaken"), lab.name("overtaken")
     lab.send(topic, [(b"k", b"%d" % n) for n in range(5)])
     seen: list[bytes] = []
 
-    def make() -> faust.App:
-        app = make_app(group, lab.settings, bootstrap=lab.bootstrap)
-
-        async def handle(record: Record) -> None:
-            seen.append(record.value)
-
-        app.agent(raw_topic(app, topic.name))(Guard(app, "test", DeadLetters(app)).agent(handle))
-        return app
+    make = partial(reader, lab, group, topic.name, seen)
 
     async def main() -> None:
         async with running(make) as app:
             await until_async(lambda: len(seen) == 5)
-            thread = app.consumer._thread  # type: ignore[attr-defined]
+            consumer = cast(flow.Consumer, app.consumer)
+            thread = cast(flow.ConsumerThread, consumer._thread)
             waiters = thread._ensure_consumer()._fetcher._fetch_waiters
             await app._stop_fetcher()
             await until_async(lambda: not waiters)
             tp = TP(topic.name, 0)
-            fetch = asyncio.ensure_future(thread.getmany({tp}, timeout=WAIT_SECONDS))
+            active = {tp}
+            fetch = asyncio.ensure_future(thread.getmany(active, timeout=WAIT_SECONDS))
             await until_async(lambda: bool(waiters))
-            fetch.cancel()
-            await asyncio.wait([fetch])
+            if what == "its caller is cancelled":
+                fetch.cancel()
+            elif what == "the flow stops":
+                consumer.stop_flow()
+            elif what == "its partitions are paused":
+                active.clear()
+            else:
+                await consumer.perform_seek()
             await thread.seek_wait({tp: 0})
+            await asyncio.wait([fetch])
+            assert fetch.cancelled() or fetch.result() == {}
+            consumer.resume_flow()
             records = await thread.getmany({tp}, timeout=WAIT_SECONDS)
             assert [record.offset for record in records[tp]] == [0, 1, 2, 3, 4]
+
+    asyncio.run(main())
+
+
+def test_a_partition_without_a_position_crashes_nobody_and_a_crash_is_seen(lab: Lab) -> None:
+    """For a moment after it is assigned, or sought, a partition has none; the stock detector of livelocks asks for it."""
+    topic, group = lab.topic("nowhere"), lab.name("nowhere")
+    lab.send(topic, [(b"k", b"first")])
+    seen: list[bytes] = []
+
+    make = partial(reader, lab, group, topic.name, seen)
+
+    async def main() -> None:
+        async with running(make) as app:
+            await until_async(lambda: len(seen) == 1)
+            consumer = cast(flow.Consumer, app.consumer)
+            client = cast(flow.ConsumerThread, consumer._thread)._ensure_consumer()
+            state = client._subscription.subscription.assignment.state_value(TP(topic.name, 0))
+            position, state._position = state._position, None
+            try:
+                with pytest.raises(AssertionError):
+                    consumer.verify_event_path(time.monotonic(), TP(topic.name, 0))
+                await consumer.verify_all_partitions_active()
+            finally:
+                state._position = position
+            assert consumer.fallen() is None
+            consumer._crashed.set()
+            assert isinstance(consumer.fallen(), RuntimeError)
+            consumer._crashed.clear()
 
     asyncio.run(main())
 
