@@ -20,7 +20,7 @@ from processors.tasks.base import TaskSpec, chunk_rows
 from schemas.cell import Signals
 from schemas.chunk import Chunk
 
-WEIGHTS_SHA256 = "99c24e041153e1584e71ff947e59a09322904682ae016511337f370d8ddaada6"
+WEIGHTS_SHA256 = "411033cd1f1a0888ed9f77ec80a5af8a4dfac52e1cdd7794115d62d7a3e3c155"
 """Of ``processors/models/artefacts.safetensors``; it is checked when the networks are loaded."""
 
 
@@ -43,12 +43,12 @@ class Detector:
 
 
 DETECTORS: dict[str, Detector] = {
-    "macroblocks": Detector("network", 3.296),
-    "dropout": Detector("network", 3.582),
-    "combing": Detector("threshold", 0.004412, 0.002),
-    "upscaled": Detector("network", 1.533),
-    "compression": Detector("network", 0.4078),
-    "timecode": Detector("threshold", 7.0),
+    "macroblocks": Detector("network", 3.807),
+    "dropout": Detector("network", 2.611),
+    "combing": Detector("network", 0.6405),
+    "upscaled": Detector("network", 2.067),
+    "compression": Detector("network", 0.8307),
+    "timecode": Detector("threshold", 7.3),
 }
 """As chosen on rendered stills and measured on clips by ``python -m scripts.artefacts.evaluate``."""
 

@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.signals.still_planes import PATCH
 from scripts.artefacts.pictures import Floats, Plane, Planes
 
 KERNELS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 _BLOCK = 16
+_SEAM = 10.0
 
 
 def copy(planes: Planes) -> Planes:
@@ -27,13 +29,14 @@ def macroblocks(rng: np.random.Generator, planes: Planes, other: Planes) -> Plan
     first = int(rng.integers(0, rows))
     kind = rng.choice(["moved", "other", "flat", "grey", "green", "garbage", "smear"])
     shift = rng.integers(-40, 41, 2)
+    stray = 0.15 if rng.random() < 0.5 else 0.0
     lines = range(first, min(rows, first + int(rng.choice([1, 1, 2, 3, 6]))))
     start = int(rng.integers(0, columns))
     for row in lines:
         end = columns if rng.random() < 0.5 else int(rng.integers(start + 1, columns + 1))
         for column in range(start, end):
             x, y = phase[0] + column * _BLOCK, phase[1] + row * _BLOCK
-            wrong = kind if rng.random() < 0.85 else "garbage"
+            wrong = "garbage" if rng.random() < stray else kind
             _lose(rng, made, planes, other, x, y, str(wrong), shift)
         start = 0 if rng.random() < 0.7 else int(rng.integers(0, columns))
     return made
@@ -148,15 +151,26 @@ def changed(before: Planes, after: Planes) -> float:
     return float((blocks > 10).mean())
 
 
-def torn(before: Planes, after: Planes) -> int:
-    """How many edges of 8x8 blocks have become steps: by more than twelve codes in the mean of their eight pixels.
+def seams(before: Planes, after: Planes) -> int:
+    """How many edges of 8x8 blocks have become seams, in the patch of 128x128 (or all of what is smaller) that has most.
 
-    A picture that is wrong without a seam (one that shows another moment) is no damage that anybody could see.
+    A seam is a step at the edge that exceeds the steps one pixel to either side of it by more than ten codes, in the mean of
+    the edge's eight pixels, and by ten more than it did before. Edges of things that stand elsewhere, and other moments of
+    the picture without a border, are none: damage that leaves no seam is not what anybody could see in a still.
     """
-    count = 0
-    for a, b in ((before[0], after[0]), (before[0].T, after[0].T)):
-        rows, columns = (side // 8 * 8 for side in a.shape)
-        steps = [np.abs(p[:rows, 8:columns:8].astype(np.int16) - p[:rows, 7 : columns - 1 : 8]) for p in (a, b)]
-        means = [step.reshape(-1, 8, step.shape[1]).mean(axis=1) for step in steps]
-        count += int((means[1] - means[0] > 12).sum())
-    return count
+    across = _standing(after[0]) - np.maximum(_standing(before[0]), 0) > _SEAM
+    down = (_standing(after[0].T) - np.maximum(_standing(before[0].T), 0) > _SEAM).T
+    rows, columns = (side // 8 for side in before[0].shape)
+    count = np.zeros((rows, columns), np.int64)
+    count[:, 1:] += across[:, : columns - 1]
+    count[1:] += down[: rows - 1]
+    window = (min(rows, PATCH // 8), min(columns, PATCH // 8))
+    return int(np.lib.stride_tricks.sliding_window_view(count, window).sum(axis=(2, 3)).max())
+
+
+def _standing(y: Plane) -> Floats:
+    """How much the step at each upright edge of a block exceeds those beside it, ``(rows/8, columns/8 - 1)``."""
+    rows, columns = (side // 8 * 8 for side in y.shape)
+    step = np.abs(np.diff(y[:rows, :columns].astype(np.float32), axis=1))
+    excess = step[:, 7::8] - np.maximum(step[:, 6:-1:8], step[:, 8::8])
+    return np.asarray(excess.reshape(rows // 8, 8, -1).mean(axis=1), np.float32)

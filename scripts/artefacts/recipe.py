@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.artefacts import defects, lettering, pictures
+from scripts.artefacts import defects, lettering, pictures, textures
 from scripts.artefacts.codecs import Coding, damage, decode, encode, recode
 from scripts.artefacts.pictures import Floats, Lens, Planes
 
@@ -17,8 +17,8 @@ CLASSES = ("macroblocks", "dropout", "combing", "upscaled", "compression")
 FRAMES = 5
 UNKNOWN = -1.0
 """Label of a class that nobody could decide on: it does not count in training."""
-LEAST_DAMAGE = 6
-"""Edges of 8x8 blocks that must have become steps for damage to be called so."""
+LEAST_DAMAGE = 12
+"""Edges of 8x8 blocks in one patch that must have become seams for damage to be called so: two macroblocks' worth."""
 
 _EDGE = 16
 _WEAK_CHANGE = 2.2
@@ -39,21 +39,43 @@ def labels(**known: float) -> tuple[float, ...]:
     return tuple(known.get(name, 0.0) for name in CLASSES)
 
 
+_LOST = labels(macroblocks=1, compression=UNKNOWN, upscaled=UNKNOWN)
+
+
 def block_samples(rng: np.random.Generator, size: int) -> list[Sample]:
-    """One scene, clean and with each of the five defects: blocks of ``size`` by ``size``, which is a multiple of 8."""
+    """One scene, clean twice, with lost blocks three times, and once with each of the other four defects: blocks of ``size`` by
+    ``size``, which is a multiple of 8.
+    """
     whole = size + _EDGE
-    seen = pictures.lens(rng)
-    frames = pictures.moving(rng, whole, whole, FRAMES, seen)
+    left, top = (int(k) * 8 for k in rng.integers(0, _EDGE // 8 + 1, 2))
+
+    def seen_part(planes: Planes) -> Planes:
+        return crop(planes, left, top, size, size)
+
+    frames, seen = _frames(rng, whole)
     made = [
         _clean(rng, frames, seen),
-        _macroblocks(rng, frames),
+        _clean(rng, frames, seen),
+        _packets(rng, frames, seen_part),
+        _packets(rng, frames, seen_part),
+        _blocks(rng, frames, seen_part),
         Sample(_lightly(rng, [defects.dropouts(rng, frames[2])]), labels(dropout=1, upscaled=_softness(seen)), "dropout"),
         combed(rng, frames),
         _upscaled(rng, whole),
         compressed(rng, frames, coding=heavy(rng)),
     ]
-    left, top = (int(k) * 8 for k in rng.integers(0, 3, 2))
-    return [replace(s, planes=crop(s.planes, left, top, size, size)) for s in made]
+    return [replace(s, planes=seen_part(s.planes)) for s in made]
+
+
+def _frames(rng: np.random.Generator, whole: int) -> tuple[list[Planes], Lens]:
+    """Five pictures of a scene: leaves mostly, else a view or a chart."""
+    kind = rng.random()
+    if kind < 0.7:
+        seen = pictures.lens(rng)
+        return pictures.moving(rng, whole, whole, FRAMES, seen), seen
+    if kind < 0.93:
+        return textures.view(rng, whole, whole, FRAMES), textures.VIEW
+    return textures.chart(rng, whole, whole, FRAMES)
 
 
 def crop(planes: Planes, left: int, top: int, width: int, height: int) -> Planes:
@@ -79,7 +101,7 @@ def light(rng: np.random.Generator) -> Coding | None:
     if kind < 0.7:
         return Coding("libx264", int(rng.integers(12, 29)))
     if kind < 0.9:
-        return Coding("mpeg2video", int(rng.integers(2, 6)))
+        return Coding(str(rng.choice(["mpeg2video", "mpeg2video", "mpeg4"])), int(rng.integers(2, 6)))
     return Coding("mjpeg", int(rng.integers(2, 5)))
 
 
@@ -101,29 +123,37 @@ def _lightly(rng: np.random.Generator, frames: Sequence[Planes]) -> Planes:
     return frames[at] if coding is None else recode(frames[: at + 1], coding)[at]
 
 
-def _macroblocks(rng: np.random.Generator, frames: Sequence[Planes]) -> Sample:
-    if rng.random() < 0.65:
-        hurt = damaged(rng, frames, attempts=3)
-        if hurt is not None:
-            return Sample(hurt, labels(macroblocks=1, compression=UNKNOWN, upscaled=UNKNOWN), "packets")
+def _packets(rng: np.random.Generator, frames: Sequence[Planes], part: Callable[[Planes], Planes]) -> Sample:
+    hurt = damaged(rng, frames, attempts=6, part=part)
+    return _blocks(rng, frames, part) if hurt is None else Sample(hurt, _LOST, "packets")
+
+
+def _blocks(rng: np.random.Generator, frames: Sequence[Planes], part: Callable[[Planes], Planes]) -> Sample:
     for _ in range(8):
-        wrong = defects.macroblocks(rng, frames[2], frames[0])
-        if defects.torn(frames[2], wrong) >= LEAST_DAMAGE:
-            planes = _lightly(rng, [wrong])
-            return Sample(planes, labels(macroblocks=1, compression=UNKNOWN, upscaled=UNKNOWN), "blocks")
+        planes = _lightly(rng, [defects.macroblocks(rng, frames[2], frames[0])])
+        if defects.seams(part(frames[2]), part(planes)) >= LEAST_DAMAGE:
+            return Sample(planes, _LOST, "blocks")
     return Sample(frames[2], labels(macroblocks=UNKNOWN, upscaled=UNKNOWN), "nothing")
 
 
-def damaged(rng: np.random.Generator, frames: Sequence[Planes], *, attempts: int) -> Planes | None:
-    """The picture that shows most of packets damaged on the way, as FFmpeg's decoder conceals it; ``None`` if none does."""
+def damaged(
+    rng: np.random.Generator,
+    frames: Sequence[Planes],
+    *,
+    attempts: int,
+    part: Callable[[Planes], Planes] = lambda planes: planes,
+) -> Planes | None:
+    """The picture that shows most of packets damaged on the way, as FFmpeg's decoder conceals it; ``None`` if none shows
+    enough in the ``part`` that counts.
+    """
     for _ in range(attempts):
         codec = str(rng.choice(["libx264", "libx264", "mpeg2video", "mpeg4"]))
         q = int(rng.integers(18, 31)) if codec == "libx264" else int(rng.integers(2, 7))
         packets = encode(frames, Coding(codec, q, slices=int(rng.choice([1, 1, 4]))))
         right, wrong = decode(packets, codec), decode(damage(rng, packets), codec)
-        seams = {n: defects.torn(right[n], wrong[n]) for n in right.keys() & wrong.keys()}
-        worst = max(seams, key=lambda n: (seams[n], n), default=None)
-        if worst is not None and seams[worst] >= LEAST_DAMAGE:
+        shown = {n: defects.seams(part(right[n]), part(wrong[n])) for n in right.keys() & wrong.keys()}
+        worst = max(shown, key=lambda n: (shown[n], n), default=None)
+        if worst is not None and shown[worst] >= LEAST_DAMAGE:
             return wrong[worst]
     return None
 

@@ -23,9 +23,9 @@ from processors.signals.still_planes import PATCH, STRIP, scale_chroma, scale_lu
 from scripts.artefacts import recipe
 
 SEED = 20
-SCENES = 600
+SCENES = 900
 STRIPS = 700
-EPOCHS = 8
+EPOCHS = 10
 BATCH = 48
 RATE = 3e-3
 
@@ -49,6 +49,7 @@ def main() -> None:
     luma, chroma, labels = blocks(asked.seed, asked.scenes)
     print(f"{len(luma)} patches, {time.process_time() - begun:.0f} s of CPU", flush=True)
     fit(networks["block"], (luma, chroma), labels, asked.epochs, asked.device)
+    torch.manual_seed(asked.seed + 1)  # so that neither network depends on how long the other was trained
     strip, label = strips(asked.seed, asked.strips)
     print(f"{len(strip)} strips, {time.process_time() - begun:.0f} s of CPU", flush=True)
     fit(networks["picture"], (strip,), label, asked.epochs, asked.device)

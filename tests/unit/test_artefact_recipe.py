@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from processors.signals.still_planes import LEAST, PATCH, STRIP, StillPlanes, block_patches, picture_patches, starts
-from scripts.artefacts import defects, recipe
+from scripts.artefacts import defects, recipe, textures
 from scripts.artefacts.codecs import Coding, damage, decode, encode
-from scripts.artefacts.pictures import lens, moving
+from scripts.artefacts.pictures import Planes, lens, moving
 
 KINDS = {"clean", "packets", "blocks", "nothing", "dropout", "combing", "upscaled"}
 
@@ -27,24 +28,48 @@ def test_the_same_seed_gives_the_same_samples() -> None:
 def test_a_scene_comes_clean_and_with_each_defect() -> None:
     samples = recipe.block_samples(recipe.generator(5, 3), PATCH)
     luma, chroma, labels = recipe.stack(samples)
-    assert luma.shape == (6, PATCH, PATCH) and chroma.shape == (6, 2, PATCH // 2, PATCH // 2) and labels.shape == (6, 5)
+    assert luma.shape == (9, PATCH, PATCH) and chroma.shape == (9, 2, PATCH // 2, PATCH // 2) and labels.shape == (9, 5)
     assert {s.kind for s in samples} <= KINDS | {"libx264", "libx265", "mpeg2video", "mpeg4", "mjpeg"}
-    assert max(samples[0].labels) == 0
-    for place, name in ((2, "dropout"), (3, "combing"), (4, "upscaled"), (5, "compression")):
+    assert max(samples[0].labels) == max(samples[1].labels) == 0
+    for place, name in enumerate(("macroblocks", "macroblocks", *recipe.CLASSES), start=2):
         assert samples[place].labels[recipe.CLASSES.index(name)] in (1.0, recipe.UNKNOWN)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video", "mpeg4"])
-def test_damaged_packets_leave_seams(codec: str) -> None:
-    rng = np.random.default_rng(1)
-    frames = moving(rng, 144, 144, recipe.FRAMES, lens(rng, plain=True))
-    packets = encode(frames, Coding(codec, 22 if codec == "libx264" else 4))
-    right = decode(packets, codec)
-    assert sorted(right) == list(range(recipe.FRAMES))
-    assert float(np.abs(right[0][0].astype(int) - frames[0][0]).mean()) < 6
-    torn = max(defects.torn(right[n], planes) for _ in range(8) for n, planes in decode(damage(rng, packets), codec).items())
-    assert torn >= recipe.LEAST_DAMAGE
-    assert defects.torn(right[1], right[1]) == 0
+def test_damaged_packets_leave_seams_in_some_pictures(codec: str) -> None:
+    shown = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        frames = moving(rng, 144, 144, recipe.FRAMES, lens(rng, plain=True))
+        packets = encode(frames, Coding(codec, 22 if codec == "libx264" else 4))
+        right = decode(packets, codec)
+        assert sorted(right) == list(range(recipe.FRAMES))
+        assert float(np.abs(right[0][0].astype(int) - frames[0][0]).mean()) < 6
+        assert defects.seams(right[1], right[1]) == 0
+        hurt = [decode(damage(rng, packets), codec) for _ in range(10)]
+        shown += [defects.seams(right[n], planes) for found in hurt for n, planes in found.items()]
+    assert max(shown) >= recipe.LEAST_DAMAGE
+
+
+def test_lost_blocks_are_seams_and_another_moment_is_none() -> None:
+    rng = np.random.default_rng(4)
+    frames = moving(rng, 256, 256, recipe.FRAMES, lens(rng, plain=True))
+    lost = defects.copy(frames[0])
+    lost[0][64:80, 32:48] = 235 if lost[0][60:84, 28:52].mean() < 128 else 16
+    assert defects.seams(frames[0], lost) == 8
+    lost[0][208:224, 192:208] = 235 if lost[0][204:228, 188:212].mean() < 128 else 16
+    assert defects.seams(frames[0], lost) == 8, "the other block lies in no patch with the first"
+    assert defects.seams(frames[0], frames[4]) < recipe.LEAST_DAMAGE
+
+
+@pytest.mark.parametrize("make", [textures.view, lambda *size: textures.chart(*size)[0]])
+def test_views_and_charts_are_pictures_of_legal_codes(make: Callable[..., list[Planes]]) -> None:
+    made, again = (make(np.random.default_rng(6), 144, 96, 3) for _ in range(2))
+    for (y, u, v), same in zip(made, again, strict=True):
+        assert y.shape == (96, 144) and u.shape == v.shape == (48, 72)
+        assert 16 <= y.min() < y.max() <= 235
+        np.testing.assert_array_equal(y, same[0])
+    assert len(made) == 3
 
 
 def test_training_is_repeatable() -> None:

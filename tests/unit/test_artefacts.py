@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from processors import profiles
 from processors.analyse import analyse
 from processors.findings import VOCABULARY
 from processors.profiles.model import MEASUREMENTS
@@ -21,12 +22,14 @@ from processors.tasks.base import StreamContext
 from schemas.cell import Signals
 from schemas.errors import SetupError
 from schemas.events import ContentMetadata
+from scripts.artefacts import defects, recipe
+from scripts.artefacts.pictures import Planes
 from tests import stills
 
 NAMES = tuple(a.name for a in ARTEFACTS)
 CLIP_SECONDS, CLIP_RATE, CLIP_SIZE = 8, 5, (512, 288)
-HURT = (3, 5)
-"""The seconds of the clip whose packets are damaged."""
+BAD = (3, 5)
+"""The seconds of the clip that are spoilt."""
 
 
 def signals(first: int, **scores: list[float]) -> Signals:
@@ -50,6 +53,14 @@ def test_what_the_task_declares() -> None:
     assert set(TASK.spec.findings) <= set(VOCABULARY)
     assert {f"{code}_share" for code in TASK.spec.findings} <= MEASUREMENTS
     assert set(DETECTORS) == set(NAMES)
+
+
+def test_no_profile_of_dailies_stops_a_delivery_for_them() -> None:
+    """They are wrong too often for that: see the model card."""
+    rules = [rule for name in profiles.names() for rule in profiles.load_named(name).rules]
+    assert any(rule.code.startswith("video.") for rule in rules)
+    grave = {rule.id for rule in rules if rule.code.startswith("video.artefact.") and rule.severity in ("major", "blocker")}
+    assert not grave
 
 
 def test_the_weights_are_those_that_are_named() -> None:
@@ -126,28 +137,30 @@ def test_nothing_is_found_in_the_rendered_sample(programme: tuple[Path, Any]) ->
     assert {m.value for m in event.measurements} == {0.0}
 
 
-def render(path: Path, *, hurt: bool) -> Path:
-    """A pan over texture in MPEG-2, whose packets are overwritten in places for two seconds."""
+def render(path: Path, *, hurt: bool = False, streaks: bool = False) -> Path:
+    """A pan over texture in MPEG-2; for two seconds packets are overwritten in places, or pictures have a tape's dropouts."""
     scene = Scene(7, Look((40, 110, 120), (210, 140, 130), speed=(14.0, 3.0), scale=8, detail=0.8, figures=6))
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(12)
     width, height = CLIP_SIZE
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg2video", rate=CLIP_RATE, options={"qmin": "3", "qmax": "3", "g": "5", "bf": "0"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(CLIP_SECONDS * CLIP_RATE):
-            picture = scene.draw(number)
-            planes = [p[: height // d, : width // d].reshape(-1) for p, d in zip(picture.planes, (1, 2, 2), strict=True)]
-            frame = av.VideoFrame.from_ndarray(np.concatenate(planes).reshape(height * 3 // 2, width), format="yuv420p")
+            spoilt = BAD[0] * CLIP_RATE <= number < BAD[1] * CLIP_RATE
+            planes = recipe.crop(scene.draw(number).planes, 0, 0, width, height)
+            planes = defects.dropouts(rng, planes) if streaks and spoilt else planes
+            flat = np.concatenate([p.reshape(-1) for p in planes]).reshape(height * 3 // 2, width)
+            frame = av.VideoFrame.from_ndarray(flat, format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, CLIP_RATE)
             for packet in stream.encode(frame):
-                container.mux(_damaged(packet, rng) if hurt and HURT[0] * CLIP_RATE <= number < HURT[1] * CLIP_RATE else packet)
+                container.mux(_damaged(packet, rng) if hurt and spoilt else packet)
         container.mux(stream.encode(None))
     return path
 
 
 def _damaged(packet: Any, rng: np.random.Generator) -> Any:
     data = bytearray(bytes(packet))
-    for start in rng.integers(len(data) // 8, len(data) - 40, 6):
+    for start in rng.integers(len(data) // 8, len(data) - 40, 12):
         data[start : start + 24] = rng.integers(0, 256, 24, dtype=np.uint8).tobytes()
     made = av.Packet(bytes(data))
     made.pts, made.dts, made.time_base, made.stream = packet.pts, packet.dts, packet.time_base, packet.stream
@@ -159,20 +172,39 @@ def found_in(path: Path) -> ContentMetadata:
     return analyse(str(path), code="test", tasks_wanted=["artefacts"], profiles=[], device="cpu")
 
 
-def test_a_damaged_stretch_is_found_and_nothing_beside_it(tmp_path: Path) -> None:
-    event = found_in(render(tmp_path / "hurt.mkv", hurt=True))
+def stills_of(path: Path) -> dict[int, Planes]:
+    """The picture of each whole second, as FFmpeg's decoder conceals it."""
+    found: dict[int, Planes] = {}
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            y, u, v = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width].copy() for p in frame.planes)
+            found.setdefault(int(frame.time or 0), (y, u, v))
+    return found
+
+
+def test_damage_that_shows_is_found_and_nothing_beside_it(tmp_path: Path) -> None:
+    """Packets of two seconds are damaged, which leaves seams in the still of one of them; the other is concealed well."""
+    hurt, well = render(tmp_path / "hurt.mkv", hurt=True), render(tmp_path / "well.mkv")
+    seams = {second: defects.seams(right, stills_of(hurt)[second]) for second, right in stills_of(well).items()}
+    assert [second for second, count in seams.items() if count >= recipe.LEAST_DAMAGE] == [BAD[0]]
+    event = found_in(hurt)
     found = [f for f in event.findings if f.code == "video.artefact.macroblocks"]
-    assert [(f.start_seconds, f.end_seconds) for f in found] == [HURT]
+    assert [(f.start_seconds, f.end_seconds) for f in found] == [(BAD[0], BAD[0] + 1)]
     assert found[0].value is not None and found[0].value > 0.5
     assert {f.code for f in event.findings if f.code.startswith("video.artefact")} == {"video.artefact.macroblocks"}
     (share,) = [m for m in event.measurements if m.id == "video.artefact.macroblocks_share"]
-    assert share.value == (HURT[1] - HURT[0]) / CLIP_SECONDS
+    assert share.value == 1 / CLIP_SECONDS
     producer = next(p for p in event.producers if p.name == "artefacts")
     assert producer.weights_sha256 == WEIGHTS_SHA256
 
 
+def test_a_stretch_of_dropouts_is_found_and_nothing_beside_it(tmp_path: Path) -> None:
+    event = found_in(render(tmp_path / "streaks.mkv", streaks=True))
+    assert [(f.code, f.start_seconds, f.end_seconds) for f in event.findings] == [("video.artefact.dropout", *BAD)]
+
+
 def test_the_same_clip_undamaged_has_no_finding(tmp_path: Path) -> None:
-    assert not found_in(render(tmp_path / "well.mkv", hurt=False)).findings
+    assert not found_in(render(tmp_path / "well.mkv")).findings
 
 
 def test_runs_of_stills_are_findings() -> None:
