@@ -25,7 +25,7 @@ class Coding:
 
     @property
     def options(self) -> dict[str, str]:
-        """As FFmpeg's encoders take them. One thread, so that every machine makes the same bytes."""
+        """As FFmpeg's encoders take them. One thread, so that the bytes are the same each time."""
         q = str(self.quantiser)
         if self.codec == "libx264":
             x264 = f"qp={q}:slices={self.slices}:bframes=0:scenecut=0:keyint=250:log-level=none"
