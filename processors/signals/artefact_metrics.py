@@ -104,7 +104,7 @@ def timecode(picture: Floats) -> float:
         _, _, stats, centres = cv2.connectedComponentsWithStats(marks, connectivity=8)
         tall = stats[1:, cv2.CC_STAT_HEIGHT]
         fits = (tall >= _DIGIT_HEIGHTS[0]) & (tall <= _DIGIT_HEIGHTS[1]) & (stats[1:, cv2.CC_STAT_WIDTH] <= 1.1 * tall)
-        best = max(best, _chain(np.column_stack([centres[1:], tall])[fits]))
+        best = max(best, _chain(np.column_stack([centres[1:], tall]).astype(np.float64)[fits]))
     return float(best)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
 
+from processors.decode.picture import view_plane
 from scripts.artefacts.pictures import Planes
 
 _DECODERS = {"libx264": "h264", "libx265": "hevc"}
@@ -39,7 +42,7 @@ class Coding:
 def encode(frames: Sequence[Planes], coding: Coding) -> list[bytes]:
     """One packet a picture, the first of them a key frame."""
     height, width = frames[0][0].shape
-    context = av.CodecContext.create(coding.codec, "w")
+    context = cast(VideoCodecContext, av.CodecContext.create(coding.codec, "w"))
     context.width, context.height = width, height
     context.pix_fmt = "yuvj420p" if coding.codec == "mjpeg" else "yuv420p"
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
@@ -55,7 +58,7 @@ def encode(frames: Sequence[Planes], coding: Coding) -> list[bytes]:
 
 def decode(packets: Sequence[bytes | None], codec: str) -> dict[int, Planes]:
     """The pictures by the number of their packet, as far as they come out; ``None`` is a packet that never came."""
-    context = av.CodecContext.create(_DECODERS.get(codec, codec), "r")
+    context = cast(VideoCodecContext, av.CodecContext.create(_DECODERS.get(codec, codec), "r"))
     context.thread_count = 1
     found: dict[int, Planes] = {}
     for number, data in [*enumerate(packets), (-1, None)]:
@@ -75,7 +78,7 @@ def decode(packets: Sequence[bytes | None], codec: str) -> dict[int, Planes]:
 
 
 def _planes(frame: av.VideoFrame) -> Planes:
-    y, u, v = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width].copy() for p in frame.planes)
+    y, u, v = (view_plane(p, np.dtype(np.uint8)).copy() for p in frame.planes)
     return y, u, v
 
 
@@ -93,7 +96,7 @@ def damage(rng: np.random.Generator, packets: Sequence[bytes]) -> list[bytes | N
         if len(data) < 60:
             continue
         start = int(rng.integers(min(48, len(data) // 3), len(data) - 8))
-        length = int(min(len(data) - start, rng.integers(2, 400)))
+        length = min(len(data) - start, int(rng.integers(2, 400)))
         kind = rng.random()
         if kind < 0.1 and at:
             hurt[at] = None

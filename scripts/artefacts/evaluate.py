@@ -60,7 +60,7 @@ def score(networks: Artefacts, stills: Iterable[Marked]) -> list[Scored]:
     return [Scored(m, {"network": network_scores(networks, m.still), "threshold": metrics(m.still)}) for m in stills]
 
 
-def values(scored: Sequence[Scored], detector: str, name: str, label: float, *, clean: bool | None = None) -> np.ndarray:  # type: ignore[type-arg]
+def values(scored: Sequence[Scored], detector: str, name: str, label: float, *, clean: bool | None = None) -> np.ndarray:
     """The scores of stills of one label; ``clean`` chooses those that nothing was put into, or the others."""
     found = [
         s.scores[detector][name]
@@ -96,7 +96,7 @@ def interval(hits: int, count: int) -> str:
     return f"{share:.3f} ({max(0.0, middle - half):.2f}–{min(1.0, middle + half):.2f}, n {count})"
 
 
-def ranked(right: np.ndarray, wrong: np.ndarray) -> float:  # type: ignore[type-arg]
+def ranked(right: np.ndarray, wrong: np.ndarray) -> float:
     """The chance that a still with the defect scores higher than one without: the area under the ROC curve."""
     if not len(right) or not len(wrong):
         return math.nan

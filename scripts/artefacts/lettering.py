@@ -100,9 +100,10 @@ def _seven_segments(text: str, height: int) -> Floats:
     return _seen(mask[:, : x + thick])
 
 
-def _seen(mask: np.ndarray) -> Floats:  # type: ignore[type-arg]
+def _seen(mask: np.ndarray) -> Floats:
     height, width = (max(1, side // _OVER) for side in mask.shape)
-    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32) / np.float32(255)
 
 
 def timecode_text(rng: np.random.Generator) -> str:

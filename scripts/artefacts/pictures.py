@@ -123,7 +123,7 @@ def _thing(rng: np.random.Generator, canvas: tuple[Floats, Floats, Floats]) -> _
         cv2.ellipse(mask, (w, h), (w - 2, h - 2), 0, 0, 360, 255, -1)
     else:
         mask[2:-2, 2:-2] = 255
-    soft = cv2.resize(mask, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    soft = np.asarray(cv2.resize(mask, (w, h), interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
     start = rng.uniform((-w / 2, -h / 2), (width - 2 * _MARGIN - w / 2, height - 2 * _MARGIN - h / 2))
     return _Thing((planes[0], planes[1], planes[2]), soft, start, rng.normal(0, 5, 2))
 
@@ -136,16 +136,16 @@ def _canvas(rng: np.random.Generator, width: int, height: int, seen: Lens) -> tu
     if seen.blur > 0.8 and rng.random() < 0.5:  # the rest of the leaves are in focus
         sharp = _through(luma, 0.5 * _OVER)
         blurred = np.where((rng.random(kinds) < 0.5)[leaf], sharp, blurred)
-    y = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_AREA)
+    y = np.asarray(cv2.resize(blurred, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     if seen.sharpen:
-        y = y + np.float32(seen.sharpen) * (y - cv2.GaussianBlur(y, (0, 0), 1.0))
+        y = np.asarray(y + np.float32(seen.sharpen) * (y - cv2.GaussianBlur(y, (0, 0), 1.0)), np.float32)
     if rng.random() < 0.2:
         _write(rng, y)
     small = leaf[_OVER :: 2 * _OVER, _OVER :: 2 * _OVER]
     spread = rng.choice([4.0, 14.0, 30.0])
     tint = 128 + rng.normal(0, 8, 2)
-    chroma = [cv2.GaussianBlur(rng.normal(t, spread, kinds).astype(np.float32)[small], (0, 0), 0.7) for t in tint]
-    return y.astype(np.float32), chroma[0][: height // 2, : width // 2], chroma[1][: height // 2, : width // 2]
+    chroma = [_through(rng.normal(t, spread, kinds).astype(np.float32)[small], 0.7) for t in tint]
+    return y, chroma[0][: height // 2, : width // 2], chroma[1][: height // 2, : width // 2]
 
 
 def _leaves(rng: np.random.Generator, width: int, height: int) -> tuple[Plane, int]:

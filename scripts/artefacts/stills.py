@@ -14,6 +14,7 @@ import numpy as np
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
+from processors.decode.picture import view_plane
 from processors.renditions.stills import block_span
 from processors.sample.programme import FRAMES, RATE, Programme
 from processors.signals.artefact_scores import CLASSES
@@ -140,7 +141,7 @@ def _decoded(container: Any, stream: Any) -> Iterator[av.VideoFrame]:
 def _converted(frame: av.VideoFrame) -> Planes:
     width, height = frame.width // 2 * 2, frame.height // 2 * 2
     picture = frame.reformat(format="yuv420p", dst_color_range="MPEG")
-    y, u, v = (np.frombuffer(p, np.uint8).reshape(p.height, p.line_size)[:, : p.width].copy() for p in picture.planes)
+    y, u, v = (view_plane(p, np.dtype(np.uint8)).copy() for p in picture.planes)
     return y[:height, :width], u[: height // 2, : width // 2], v[: height // 2, : width // 2]
 
 
@@ -177,6 +178,6 @@ def typeface(path: Path) -> Draw | None:
         mask: NDArray[np.uint8] = np.zeros((2 * size, size * len(text)), np.uint8)
         cv2.putText(mask, text, (size // 4, int(1.5 * size)), 255, font, round(height * 1.4))
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32) / 255
+        return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32) / np.float32(255)
 
     return draw

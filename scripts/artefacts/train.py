@@ -78,7 +78,7 @@ def strips(seed: int, scenes: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def fit(network: nn.Module, planes: tuple[torch.Tensor, ...], labels: torch.Tensor, epochs: int, device: str) -> None:
     """Train one network in place; half of the samples of a batch are mirrored, each way by itself."""
-    scales: tuple[Callable[..., np.ndarray], ...] = (scale_luma, scale_chroma)  # type: ignore[type-arg]
+    scales: tuple[Callable[..., np.ndarray], ...] = (scale_luma, scale_chroma)
     on_device = [torch.from_numpy(scale(p.numpy().astype(np.float32))) for p, scale in zip(planes, scales, strict=False)]
     steps = epochs * (len(labels) // BATCH)
     optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.02)
