@@ -28,18 +28,17 @@ WEIGHTS_SHA256 = "411033cd1f1a0888ed9f77ec80a5af8a4dfac52e1cdd7794115d62d7a3e3c1
 class Detector:
     """Where the score of a class comes from: ``figure`` is a network's logit or a threshold's metric.
 
-    A figure at ``threshold`` scores 0.5, one that is ``spread`` above it 0.73.
+    A figure at ``threshold`` scores 0.5, one that is 1 above it 0.73.
     """
 
     by: Literal["network", "threshold"]
     threshold: float
-    spread: float = 1.0
 
     def score(self, figure: float) -> float:
         """In 0 to 1; NaN stays."""
         if math.isnan(figure):
             return figure
-        return 1 / (1 + math.exp(-min(max((figure - self.threshold) / self.spread, -500.0), 500.0)))
+        return 1 / (1 + math.exp(-min(max(figure - self.threshold, -500.0), 500.0)))
 
 
 DETECTORS: dict[str, Detector] = {
