@@ -28,12 +28,15 @@ _POLL_SECONDS = 0.01
 def producer_config(bootstrap: Bootstrap, **overrides: Any) -> dict[str, Any]:
     """The settings of an idempotent producer whose keys land on the same partitions as a Java or Faust producer's.
 
-    There is no compression: raw planes and samples hardly shrink, and the time is the decoder's.
+    There is no compression: raw planes and samples hardly shrink, and the time is the decoder's. One request at a time is under
+    way to a broker: where several are, one may be refused while the next is taken, by a broker that just came back and
+    knows nothing of the producer. The first is then taken for a repetition and acknowledged without being there.
     """
     return {
         **connection(bootstrap),
         "enable.idempotence": True,
         "acks": "all",
+        "max.in.flight": 1,
         "partitioner": "murmur2_random",
         "message.max.bytes": MAX_MESSAGE_BYTES,
         "queue.buffering.max.kbytes": QUEUE_KIB,
