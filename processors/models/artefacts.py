@@ -15,11 +15,10 @@ from safetensors.torch import load
 from torch import nn
 from torch.nn import functional as F
 
+from processors.signals.artefact_scores import BLOCK_CLASSES, PICTURE_CLASSES
 from schemas.errors import SetupError
 
 WEIGHTS = Path(__file__).with_name("artefacts.safetensors")
-BLOCK_CLASSES = ("macroblocks", "dropout", "combing", "upscaled", "compression")
-PICTURE_CLASSES = ("timecode",)
 
 _DETAIL_GAIN = 6.0
 """What a pixel differs from its surroundings by is shown again, so much larger: grain is one code in 219."""

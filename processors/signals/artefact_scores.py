@@ -7,15 +7,16 @@ from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from processors.signals.still_planes import StillPlanes, block_patches, picture_patches
+from processors.signals.still_planes import Floats, StillPlanes, block_patches, picture_patches
 
-CLASSES = ("macroblocks", "dropout", "combing", "upscaled", "compression", "timecode")
+BLOCK_CLASSES = ("macroblocks", "dropout", "combing", "upscaled", "compression")
+"""What the network of native blocks tells, in the order of its logits."""
+PICTURE_CLASSES = ("timecode",)
+"""What the network of the whole picture tells."""
+CLASSES = BLOCK_CLASSES + PICTURE_CLASSES
 _POOLS = {"macroblocks": 0.0, "dropout": 0.0, "combing": 0.25, "upscaled": 1.0, "compression": 1.0}
 """The share of a still's patches, the worst of them, that its score is the mean of; 0 is the worst one alone."""
-
-Floats = NDArray[np.float32]
 
 
 class Networks(Protocol):
@@ -34,7 +35,7 @@ def network_scores(networks: Networks, still: StillPlanes, names: Collection[str
     block = block_patches(still) if not found.keys().isdisjoint(_POOLS) else None
     if block is not None:
         logits = networks.block(*block)
-        found |= {name: _pool(logits[:, k], share) for k, (name, share) in enumerate(_POOLS.items()) if name in found}
+        found |= {name: _pool(logits[:, k], _POOLS[name]) for k, name in enumerate(BLOCK_CLASSES) if name in found}
     strips = picture_patches(still.picture) if "timecode" in found else None
     if strips is not None:
         found["timecode"] = float(networks.picture(strips).max())

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from processors.signals.still_planes import PATCH
-from scripts.artefacts.pictures import Floats, Plane, Planes
+from processors.signals.still_planes import PATCH, Floats
+from scripts.artefacts.pictures import Plane, Planes
 
 KERNELS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
 _BLOCK = 16

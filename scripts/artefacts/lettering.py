@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from scripts.artefacts.pictures import Floats
+from processors.signals.still_planes import Floats
 
 Draw = Callable[[str, int], Floats]
 """From a text and a height in pixels to a mask of it, 0 to 1."""

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from processors.sample.scenes import fractal
+from processors.signals.still_planes import Floats
 
 Plane = NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
 """Y, U, V in 8-bit limited-range codes, 4:2:0."""
-Floats = NDArray[np.float32]
 
 _MARGIN = 48
 _OVER = 2

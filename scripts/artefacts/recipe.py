@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from processors.signals.artefact_scores import BLOCK_CLASSES
+from processors.signals.still_planes import Floats
 from scripts.artefacts import defects, lettering, pictures, textures
 from scripts.artefacts.codecs import Coding, damage, decode, encode, recode
-from scripts.artefacts.pictures import Floats, Lens, Planes
+from scripts.artefacts.pictures import Lens, Planes
 
-CLASSES = ("macroblocks", "dropout", "combing", "upscaled", "compression")
 FRAMES = 5
 UNKNOWN = -1.0
 """Label of a class that nobody could decide on: it does not count in training."""
@@ -36,10 +37,11 @@ class Sample:
 
 def labels(**known: float) -> tuple[float, ...]:
     """By class; what is not named is not there."""
-    return tuple(known.get(name, 0.0) for name in CLASSES)
+    return tuple(known.get(name, 0.0) for name in BLOCK_CLASSES)
 
 
-_LOST = labels(macroblocks=1, compression=UNKNOWN, upscaled=UNKNOWN)
+LOST = labels(macroblocks=1, compression=UNKNOWN, upscaled=UNKNOWN)
+"""Lost blocks. They hide whether there were too few bits, or pixels."""
 
 
 def block_samples(rng: np.random.Generator, size: int) -> list[Sample]:
@@ -125,14 +127,14 @@ def _lightly(rng: np.random.Generator, frames: Sequence[Planes]) -> Planes:
 
 def _packets(rng: np.random.Generator, frames: Sequence[Planes], part: Callable[[Planes], Planes]) -> Sample:
     hurt = damaged(rng, frames, attempts=6, part=part)
-    return _blocks(rng, frames, part) if hurt is None else Sample(hurt, _LOST, "packets")
+    return _blocks(rng, frames, part) if hurt is None else Sample(hurt, LOST, "packets")
 
 
 def _blocks(rng: np.random.Generator, frames: Sequence[Planes], part: Callable[[Planes], Planes]) -> Sample:
     for _ in range(8):
         planes = _lightly(rng, [defects.macroblocks(rng, frames[2], frames[0])])
         if defects.seams(part(frames[2]), part(planes)) >= LEAST_DAMAGE:
-            return Sample(planes, _LOST, "blocks")
+            return Sample(planes, LOST, "blocks")
     return Sample(frames[2], labels(macroblocks=UNKNOWN, upscaled=UNKNOWN), "nothing")
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from processors.decode.picture import view_plane
 from processors.renditions.stills import block_span
 from processors.sample.programme import FRAMES, RATE, Programme
-from processors.signals.artefact_scores import CLASSES
+from processors.signals.artefact_scores import BLOCK_CLASSES, CLASSES
 from processors.signals.still_planes import Floats, StillPlanes, picture_luma
 from scripts.artefacts import defects, lettering, recipe
 from scripts.artefacts.lettering import Draw
@@ -45,7 +45,7 @@ def by_seed(seed: int, scenes: int) -> Iterator[Marked]:
     for number in range(scenes):
         rng = recipe.generator(seed, number)
         for sample in recipe.block_samples(rng, SIZE):
-            known = dict(zip(recipe.CLASSES, sample.labels, strict=True)) | {"timecode": recipe.UNKNOWN}
+            known = dict(zip(BLOCK_CLASSES, sample.labels, strict=True)) | {"timecode": recipe.UNKNOWN}
             yield Marked(_block(sample.planes), known, "seed", sample.kind)
         for luma, label, kind in recipe.strip_samples(rng, *PICTURE):
             known = dict.fromkeys(CLASSES, recipe.UNKNOWN) | {"timecode": label}
@@ -70,16 +70,13 @@ def from_clip(path: Path, unknown: Sequence[str], seed: int, draw: Draw | None) 
         rng = np.random.default_rng([seed, moment])
         yield Marked(_whole(frames[0]), dict.fromkeys(CLASSES, 0.0) | doubtful, path.name, "clean")
         for sample in _spoilt(rng, frames):
-            known = dict(zip(recipe.CLASSES, sample.labels, strict=True))
-            found = {name: UNSURE if name in doubtful and not value else value for name, value in known.items()}
+            known = dict(zip(BLOCK_CLASSES, sample.labels, strict=True))
+            found = {name: recipe.UNKNOWN if name in doubtful and not value else value for name, value in known.items()}
             yield Marked(_block(sample.planes), found | {"timecode": recipe.UNKNOWN}, path.name, sample.kind)
         if draw is not None:
             for text, label in ((lettering.timecode_text(rng), 1.0), (lettering.other_text(rng), 0.0)):
                 known = dict.fromkeys(CLASSES, recipe.UNKNOWN) | {"timecode": label}
                 yield Marked(_titled(rng, frames[0], text, draw), known, path.name, "timecode" if label else "text")
-
-
-UNSURE = recipe.UNKNOWN
 
 
 def _spoilt(rng: np.random.Generator, frames: Sequence[Planes]) -> Iterator[recipe.Sample]:
@@ -89,7 +86,7 @@ def _spoilt(rng: np.random.Generator, frames: Sequence[Planes]) -> Iterator[reci
     blocks = [recipe.crop(f, left, top, across, down) for f in frames]
     hurt = recipe.damaged(rng, blocks, attempts=6)
     if hurt is not None:
-        yield recipe.Sample(hurt, recipe.labels(macroblocks=1, compression=UNSURE, upscaled=UNSURE), "packets")
+        yield recipe.Sample(hurt, recipe.LOST, "packets")
     yield recipe.Sample(defects.dropouts(rng, blocks[0]), recipe.labels(dropout=1), "dropout")
     yield recipe.combed(rng, blocks)
     factor = float(rng.uniform(1.6, 3.0))

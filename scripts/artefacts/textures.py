@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from processors.sample.scenes import HEIGHT, WIDTH, Look, Scene
-from scripts.artefacts.pictures import Floats, Lens, Planes, to_codes
+from processors.signals.still_planes import Floats
+from scripts.artefacts.pictures import Lens, Planes, to_codes
 
 VIEW = Lens(blur=1.0, sharpen=0.0, grain=1.4, grain_blur=0.0)
 """What the views look like: soft, with a grain that goes as soon as they are coded."""

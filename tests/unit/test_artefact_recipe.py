@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from processors.signals.artefact_scores import BLOCK_CLASSES
 from processors.signals.still_planes import LEAST, PATCH, STRIP, StillPlanes, block_patches, picture_patches, starts
 from scripts.artefacts import defects, recipe, textures
 from scripts.artefacts.codecs import Coding, damage, decode, encode
@@ -31,8 +32,8 @@ def test_a_scene_comes_clean_and_with_each_defect() -> None:
     assert luma.shape == (9, PATCH, PATCH) and chroma.shape == (9, 2, PATCH // 2, PATCH // 2) and labels.shape == (9, 5)
     assert {s.kind for s in samples} <= KINDS | {"libx264", "libx265", "mpeg2video", "mpeg4", "mjpeg"}
     assert max(samples[0].labels) == max(samples[1].labels) == 0
-    for place, name in enumerate(("macroblocks", "macroblocks", *recipe.CLASSES), start=2):
-        assert samples[place].labels[recipe.CLASSES.index(name)] in (1.0, recipe.UNKNOWN)
+    for place, name in enumerate(("macroblocks", "macroblocks", *BLOCK_CLASSES), start=2):
+        assert samples[place].labels[BLOCK_CLASSES.index(name)] in (1.0, recipe.UNKNOWN)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "mpeg2video", "mpeg4"])
